@@ -1,0 +1,268 @@
+"""What all layers that read signals on a group have in common."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import keras
+from keras import ops
+
+from groco.groups import Group, GroupLike, get_group
+from groco.layers import padding as padding_rule
+
+AXIS_NAMES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+class GroupLayer(keras.layers.Layer):
+    """Base of the layers that read signals on `group` and write signals on `subgroup`.
+
+    Subclasses set `rank`, the dimension of the grid. A signal on the group is (batch, *spatial, |group|, channels)
+    with channels_last, (batch, channels, *spatial, |group|) with channels_first.
+    """
+
+    rank: int
+
+    def __init__(
+        self,
+        *,
+        group: GroupLike,
+        subgroup: GroupLike | None = None,
+        data_format: str | None = None,
+        allow_non_equivariance: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        if self.data_format not in ("channels_last", "channels_first"):
+            raise self._error(f"data_format is 'channels_last' or 'channels_first', got {data_format!r}.")
+        self.allow_non_equivariance = bool(allow_non_equivariance)
+        self.group = self._find_group("group", group)
+        self.subgroup = self.group if subgroup is None else self._find_group("subgroup", subgroup)
+        if not self.group.is_subgroup(self.subgroup):
+            names = ", ".join(h.name for h in self.group.subgroups)
+            raise self._error(
+                f"subgroup={self.subgroup.name!r} is not a subgroup of group={self.group.name!r}; use one of {names}."
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "group": self.group.name,
+            "subgroup": self.subgroup.name,
+            "data_format": self.data_format,
+            "allow_non_equivariance": self.allow_non_equivariance,
+        }
+
+    # -- errors ----------------------------------------------------------------------------------------------------
+
+    def _error(self, message: str) -> ValueError:
+        return ValueError(f"{type(self).__name__} (name={self.name!r}): {message}")
+
+    def _find_group(self, argument: str, group: GroupLike) -> Group:
+        try:
+            return get_group(group, self.rank)
+        except ValueError as error:
+            raise self._error(f"{argument}={group!r}: {error}") from None
+
+    # -- arguments -------------------------------------------------------------------------------------------------
+
+    def _per_axis(self, argument: str, value, minimum: int = 1) -> tuple[int, ...]:
+        """An int or one int per spatial axis as a tuple, equal on axes that the subgroup exchanges."""
+        values = (value,) * self.rank if _is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+        if len(values) != self.rank or any(not _is_int(v) or v < minimum for v in values):
+            raise self._error(f"{argument} is an int or {self.rank} ints, at least {minimum} each, got {value!r}.")
+        return tuple(int(v) for v in values)
+
+    def _check_equal_on_orbits(self, argument: str, values: tuple[int, ...]) -> None:
+        for orbit in self.subgroup.axis_orbits:
+            if len({values[axis] for axis in orbit}) > 1:
+                names = ", ".join(AXIS_NAMES[self.rank][axis] for axis in orbit)
+                raise self._error(
+                    f"{argument}={values} differs along axes that {self.subgroup.name!r} exchanges ({names}); "
+                    f"make it equal there, or use a group that does not exchange them."
+                )
+
+    def _check_padding(self, padding) -> str:
+        lowered = padding.lower() if isinstance(padding, str) else padding
+        if lowered not in padding_rule.PADDINGS:
+            raise self._error(f"padding is one of {', '.join(padding_rule.PADDINGS)}, got {padding!r}.")
+        return lowered
+
+    # -- shapes ----------------------------------------------------------------------------------------------------
+
+    def _split_shape(self, shape) -> tuple[tuple, int | None, int | None]:
+        """Spatial sizes, length of the group axis (None for an image) and number of channels of an input shape."""
+        shape = tuple(shape)
+        axes = shape[1:-1] if self.data_format == "channels_last" else shape[2:]
+        channels = shape[-1] if self.data_format == "channels_last" else shape[1] if len(shape) > 1 else None
+        order = axes[self.rank] if len(axes) == self.rank + 1 else None
+        return axes[: self.rank], order, channels
+
+    def _join_shape(self, batch, spatial, order: int | None, channels) -> tuple:
+        axes = tuple(spatial) + (() if order is None else (order,))
+        return (batch, *axes, channels) if self.data_format == "channels_last" else (batch, channels, *axes)
+
+    def _check_input_shape(self, shape, image_allowed: bool) -> None:
+        """Raises ValueError unless the shape is a signal on the group (or, where allowed, an image)."""
+        spatial, order, channels = self._split_shape(shape)
+        ranks = [self.rank + 2, self.rank + 3] if image_allowed else [self.rank + 3]
+        names = [f"{name}" for name in AXIS_NAMES[self.rank]]
+        wanted = [self._join_shape("batch", names, n, "channels") for n in (None, self.group.order)]
+        if len(shape) not in ranks:
+            expected = f"an image {_pretty(wanted[0])} or " if image_allowed else ""
+            raise self._error(
+                f"it needs {expected}a signal on {self.group.name!r} {_pretty(wanted[1])}, got shape {tuple(shape)}"
+                + ("." if image_allowed or len(shape) != self.rank + 2 else "; put a lifting convolution before it.")
+            )
+        if len(shape) == self.rank + 3 and order != self.group.order:
+            raise self._error(
+                f"a signal on {self.group.name!r} has a group axis of length {self.group.order}, "
+                f"{_pretty(wanted[1])}, got shape {tuple(shape)}; use the group that the layer before writes."
+            )
+        if channels is None:
+            raise self._error(f"the number of channels must be known, got shape {tuple(shape)}.")
+
+    def _spec_of(self, shape) -> keras.InputSpec:
+        _, order, channels = self._split_shape(shape)
+        axes = {-1 if self.data_format == "channels_last" else 1: channels}
+        if order is not None:
+            axes[-2 if self.data_format == "channels_last" else -1] = order
+        return keras.InputSpec(ndim=len(shape), axes=axes)
+
+    # -- windows ---------------------------------------------------------------------------------------------------
+
+    def _window_paddings(self, sizes, windows, strides) -> list[tuple]:
+        """(before, after) for each spatial axis; None for both where it depends on a size not known yet.
+
+        Raises ValueError where no padding of the kind asked for keeps the layer equivariant.
+        """
+        paddings = []
+        for axis, (size, window, stride) in enumerate(zip(sizes, windows, strides, strict=True)):
+            mirrored = self.subgroup.mirrored_axes[axis]
+            if size is None:
+                if padding_rule.depends_on_size(self.padding, stride, mirrored):
+                    paddings.append((None, None))
+                    continue
+                size = window  # any will do
+                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
+            else:
+                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
+                if size + total < window:
+                    raise self._error(
+                        f"the {AXIS_NAMES[self.rank][axis]} of the input is {size}, smaller than the window of "
+                        f"{window} (padding={self.padding!r}); use a larger input or a smaller window."
+                    )
+            if mirrored and not self.allow_non_equivariance and not padding_rule.is_exact(total, size, window, stride):
+                raise self._error(self._broken(axis, size, window, stride))
+            paddings.append((total // 2, total - total // 2))
+        return paddings
+
+    def _dynamic_padding(self, axis: int, size, window: int, stride: int):
+        """(before, after) of one axis for a size that is a tensor (TensorFlow graphs only)."""
+        mirrored = self.subgroup.mirrored_axes[axis]
+        total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
+        if mirrored and not self.allow_non_equivariance:
+            import tensorflow as tf  # only its graphs have sizes that are not known when they are made
+
+            check = tf.debugging.assert_equal(
+                padding_rule.is_exact(total, size, window, stride),
+                1,
+                message=f"{type(self).__name__} (name={self.name!r}): " + self._broken(axis, None, window, stride),
+            )
+            with tf.control_dependencies([] if check is None else [check]):
+                total = tf.identity(total)
+        return total // 2, total - total // 2
+
+    def _broken(self, axis: int, size: int | None, window: int, stride: int) -> str:
+        got = f"{AXIS_NAMES[self.rank][axis]}{'' if size is None else f' {size}'}"
+        message = (
+            f"padding={self.padding!r} breaks equivariance to {self.subgroup.name!r} with {got}, window {window} "
+            f"((kernel - 1) * dilation + 1, or the pool), stride {stride}: "
+        )
+        remedies = []
+        if self.padding.endswith("_equiv"):
+            message += "no equal padding of both sides makes size + padding - window a multiple of the stride"
+            remedies.append("a window of the parity of the size, or an odd stride")
+        else:
+            message += "it must pad both sides equally and leave no rest"
+            equiv = f"{self.padding}_equiv"
+            total = 0 if size is None else padding_rule.total_padding(equiv, size, window, stride, True)
+            if size is None or padding_rule.is_exact(total, size, window, stride):
+                remedies.append(f"padding={equiv!r}")
+            else:
+                remedies.append("a window of the parity of the size, or an odd stride")
+        if size is not None:
+            sizes = padding_rule.working_sizes(self.padding, size, window, stride)
+            if sizes:
+                remedies.insert(0, f"an input size of {' or '.join(map(str, sizes))}")
+        return f"{message}. What works: {'; '.join(remedies)}; or allow_non_equivariance=True."
+
+    def _pad_windows(self, inputs, windows, strides, value: float = 0.0, leave_same: bool = True):
+        """Pads (batch, *spatial, channels) as `self.padding` asks.
+
+        Returns the padded inputs and the padding that is left to the backend's own operation: `"valid"`, or, if
+        `leave_same`, `"same"` where that is the same thing without a copy of the inputs.
+        """
+        static = self._window_paddings(tuple(inputs.shape[1:-1]), windows, strides)
+        if all(pair == (0, 0) for pair in static):
+            return inputs, "valid"
+        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, static):
+            return inputs, "same"
+        sizes = ops.shape(inputs)
+        width: list[tuple] = [(0, 0)]
+        for axis, pair in enumerate(static):
+            if pair[0] is None:
+                pair = self._dynamic_padding(axis, sizes[axis + 1], windows[axis], strides[axis])
+            width.append(pair)
+        return ops.pad(inputs, (*width, (0, 0)), mode="constant", constant_values=value), "valid"
+
+    @staticmethod
+    def _is_same(sizes, windows, strides, paddings) -> bool:
+        for size, window, stride, pair in zip(sizes, windows, strides, paddings, strict=True):
+            if pair[0] is None or (size is None and stride > 1):
+                return False
+            total = padding_rule.total_padding("same", size or window, window, stride, False)
+            if pair != (total // 2, total - total // 2):
+                return False
+        return True
+
+    def _window_output_sizes(self, sizes, windows, strides) -> tuple:
+        return tuple(
+            None if size is None or before is None else (size + before + after - window) // stride + 1
+            for size, window, stride, (before, after) in zip(
+                sizes, windows, strides, self._window_paddings(sizes, windows, strides), strict=True
+            )
+        )
+
+    # -- layout ----------------------------------------------------------------------------------------------------
+
+    def _to_channels_last(self, inputs):
+        if self.data_format == "channels_last":
+            return inputs
+        return ops.moveaxis(inputs, 1, -1)
+
+    def _from_channels_last(self, outputs):
+        if self.data_format == "channels_last":
+            return outputs
+        return ops.moveaxis(outputs, -1, 1)
+
+
+def merge_last_axes(inputs):
+    """(..., a, b) -> (..., a b)."""
+    shape = ops.shape(inputs)
+    return ops.reshape(inputs, (*shape[:-2], shape[-2] * shape[-1]))
+
+
+def split_last_axis(inputs, *lengths: int):
+    """(..., a b) -> (..., a, b)."""
+    return ops.reshape(inputs, (*ops.shape(inputs)[:-1], *lengths))
+
+
+def _is_int(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _pretty(shape) -> str:
+    return f"({', '.join(map(str, shape))})"
+

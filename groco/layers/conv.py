@@ -1,0 +1,250 @@
+"""Group convolutions in one, two and three dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from groco.groups import GroupLike
+from groco.kernels import expand_kernel
+from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
+
+
+class BaseGroupConv(GroupLayer):
+    """The group convolution of any dimension; see `GroupConv2D`."""
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size,
+        strides=1,
+        padding: str = "valid_equiv",
+        data_format: str | None = None,
+        dilation_rate=1,
+        groups: int = 1,
+        activation=None,
+        use_bias: bool = True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
+        group: GroupLike,
+        subgroup: GroupLike | None = None,
+        allow_non_equivariance: bool = False,
+        **kwargs,
+    ):
+        super().__init__(
+            group=group,
+            subgroup=subgroup,
+            data_format=data_format,
+            allow_non_equivariance=allow_non_equivariance,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        self.filters = self._positive("filters", filters)
+        self.groups = self._positive("groups", groups)
+        if self.filters % self.groups:
+            raise self._error(f"filters={filters} is not a multiple of groups={groups}.")
+        self.kernel_size = self._per_axis("kernel_size", kernel_size)
+        self.strides = self._per_axis("strides", strides)
+        self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise self._error(
+                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1, "
+                "as in Keras' convolutions."
+            )
+        self._check_equal_on_orbits("kernel_size", self.kernel_size)
+        if not self.allow_non_equivariance:
+            self._check_equal_on_orbits("strides", self.strides)
+            self._check_equal_on_orbits("dilation_rate", self.dilation_rate)
+        self.padding = self._check_padding(padding)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+
+    def _positive(self, argument: str, value) -> int:
+        return self._per_axis(argument, (value,) * self.rank)[0]
+
+    @property
+    def _windows(self) -> tuple[int, ...]:
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
+
+    def build(self, input_shape):
+        self._check_input_shape(input_shape, image_allowed=True)
+        spatial, order, channels = self._split_shape(input_shape)
+        if channels % self.groups:
+            raise self._error(f"the input has {channels} channels, not a multiple of groups={self.groups}.")
+        self._window_paddings(spatial, self._windows, self.strides)
+        axes = () if order is None else (order,)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, *axes, channels // self.groups, self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.input_spec = self._spec_of(input_shape)
+        super().build(input_shape)
+
+    def call(self, inputs):
+        outputs = self._to_channels_last(inputs)
+        lifting = outputs.ndim == self.rank + 2
+        if not lifting:
+            outputs = self._merge_group_axis(outputs)
+        outputs, padding = self._pad_windows(outputs, self._windows, self.strides)
+        outputs = ops.conv(
+            outputs,
+            expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups),
+            strides=self.strides,
+            padding=padding,
+            data_format="channels_last",
+            dilation_rate=self.dilation_rate,
+        )
+        outputs = self._split_group_axis(outputs)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self._from_channels_last(self.activation(outputs))
+
+    def _merge_group_axis(self, signal):
+        """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
+        if self.groups > 1:
+            order, channels = signal.shape[-2:]
+            signal = split_last_axis(signal, self.groups, channels // self.groups)
+            signal = merge_last_axes(ops.swapaxes(signal, -3, -2))
+            return merge_last_axes(signal)
+        return merge_last_axes(signal)
+
+    def _split_group_axis(self, signal):
+        """(..., groups |subgroup| filters / groups) -> (..., |subgroup|, filters)."""
+        if self.groups > 1:
+            signal = split_last_axis(signal, self.groups, self.subgroup.order, self.filters // self.groups)
+            return merge_last_axes(ops.swapaxes(signal, -3, -2))
+        return split_last_axis(signal, self.subgroup.order, self.filters)
+
+    def compute_output_shape(self, input_shape):
+        self._check_input_shape(input_shape, image_allowed=True)
+        spatial, _, _ = self._split_shape(input_shape)
+        sizes = self._window_output_sizes(spatial, self._windows, self.strides)
+        return self._join_shape(input_shape[0], sizes, self.subgroup.order, self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupConv1D(BaseGroupConv):
+    """Group convolution of sequences and of signals on a group of the line (`"P1"`, `"PM"`).
+
+    As `GroupConv2D`, with one spatial axis: an image is (batch, steps, channels), a signal on the group is
+    (batch, steps, |group|, channels), and the kernel is (k, |group|, channels / groups, filters).
+    """
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupConv2D(BaseGroupConv):
+    """Group convolution of images and of signals on a group of the plane.
+
+    It is used like `keras.layers.Conv2D`. The first one in a net reads an ordinary image, known by its rank, and lifts
+    it to the group; the next read signals on the group. A layer that writes `out` on the subgroup H computes, with
+    the kernel k and the input f on the group G (or without h, where the input is an image),
+
+        out(x, g) = sum over y in Z^2, h in G of f(x + y, h) k(g^-1 y, g^-1 h),    g in H
+
+    (Cohen & Welling 2016, arXiv 1602.07576, equations 10 and 11). If the input is turned by an element of H, then so is
+    the output, exactly: a turned picture with its |H| orientations turned likewise.
+
+    Args:
+        filters: number of output channels; each is one feature map over the whole subgroup.
+        kernel_size: int, or one per axis. Axes that the subgroup exchanges need the same.
+        strides: int, or one per axis, likewise. The default padding keeps strides equivariant.
+        padding: `"valid_equiv"` (the default) and `"same_equiv"` pad both sides by the least, above that of `"valid"`
+            and `"same"`, that keeps the layer equivariant. `"valid"` and `"same"` are Keras' own, and are refused
+            where they would break equivariance.
+        data_format: `"channels_last"` or `"channels_first"`; default from the Keras config.
+        dilation_rate: int, or one per axis.
+        groups: number of groups of channels that are convolved separately. It splits channels, never the point group,
+            so it keeps equivariance.
+        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in `keras.layers.Conv2D`. The bias is
+            shared over the group. The fan-in of the kernel is |G| k^2 channels / groups.
+        group: name of the group on which the input is given (`groco.groups.list_groups(2)`), or the `Group`.
+        subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
+        allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Input shape:
+        An image (batch, height, width, channels) or a signal on the group (batch, height, width, |group|, channels);
+        with channels_first (batch, channels, height, width) or (batch, channels, height, width, |group|).
+
+    Output shape:
+        (batch, new_height, new_width, |subgroup|, filters); with channels_first
+        (batch, filters, new_height, new_width, |subgroup|). Sizes may be unknown (None).
+
+    Raises:
+        ValueError: if an argument is not understood; if the input's rank, group axis or channels do not fit; if size,
+            kernel, stride and padding cannot be equivariant and `allow_non_equivariance` is False. Where a
+            TensorFlow graph only learns the sizes at run time it raises `tf.errors.InvalidArgumentError` then.
+
+    Example:
+
+    >>> import numpy as np
+    >>> images = np.random.rand(1, 28, 28, 3).astype("float32")
+    >>> lifted = GroupConv2D(8, 3, group="P4", activation="relu")(images)
+    >>> lifted.shape
+    (1, 26, 26, 4, 8)
+    >>> GroupConv2D(16, 3, group="P4", strides=1, padding="same")(lifted).shape
+    (1, 26, 26, 4, 16)
+    """
+
+    rank = 2
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupConv3D(BaseGroupConv):
+    """Group convolution of volumes and of signals on a group of space (`"Oh"`, `"O"`, `"D4h"`, ...).
+
+    As `GroupConv2D`, with three spatial axes: an image is (batch, depth, height, width, channels), a signal on the
+    group is (batch, depth, height, width, |group|, channels), and the kernel is
+    (k, k, k, |group|, channels / groups, filters).
+    """
+
+    rank = 3

@@ -1,0 +1,224 @@
+"""Pooling over windows of the grid and over the cosets of a subgroup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from groco.groups import GroupLike
+from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
+
+
+class CosetPooling(GroupLayer):
+    """Base of the layers that reduce a signal on `group` to one on `subgroup`, over cosets, by `_reduce`."""
+
+    _reduce: Any  # ops.max or ops.mean
+
+    def _pool_cosets(self, signal):
+        """(..., |group|, channels) -> (..., |subgroup|, channels)."""
+        if self.subgroup is self.group:
+            return signal
+        if self.subgroup.order == 1:
+            return self._reduce(signal, axis=-2, keepdims=True)
+        regions = self.group.pooling_regions(self.subgroup)
+        signal = ops.take(signal, regions.reshape(-1).astype("int32"), axis=-2)
+        shape = ops.shape(signal)
+        return self._reduce(ops.reshape(signal, (*shape[:-2], *regions.shape, shape[-1])), axis=-2)
+
+
+class BaseGroupPooling(CosetPooling):
+    """Pooling in any dimension; see `GroupMaxPooling2D`. Subclasses say how windows are reduced."""
+
+    def __init__(
+        self,
+        pool_size=2,
+        strides=None,
+        padding: str = "valid_equiv",
+        data_format: str | None = None,
+        *,
+        group: GroupLike,
+        subgroup: GroupLike | None = None,
+        keepdims: bool = True,
+        allow_non_equivariance: bool = False,
+        **kwargs,
+    ):
+        super().__init__(
+            group=group,
+            subgroup=subgroup,
+            data_format=data_format,
+            allow_non_equivariance=allow_non_equivariance,
+            **kwargs,
+        )
+        self.pool_size = self._per_axis("pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else self._per_axis("strides", strides)
+        self.padding = self._check_padding(padding)
+        self.keepdims = bool(keepdims)
+        if not self.keepdims and self.subgroup.order > 1:
+            raise self._error(
+                f"keepdims=False drops the group axis, which is left with {self.subgroup.order} values on "
+                f"{self.subgroup.name!r}; pool onto the trivial subgroup {self.group.subgroups[0].name!r}."
+            )
+        if not self.allow_non_equivariance:
+            self._check_equal_on_orbits("pool_size", self.pool_size)
+            self._check_equal_on_orbits("strides", self.strides)
+
+    def build(self, input_shape):
+        self._check_shapes(input_shape)
+        self.input_spec = self._spec_of(input_shape)
+        super().build(input_shape)
+
+    def call(self, inputs):
+        outputs = self._to_channels_last(inputs)
+        is_image = outputs.ndim == self.rank + 2
+        if max(self.pool_size) > 1 or max(self.strides) > 1:
+            channels = outputs.shape[-1]
+            outputs = self._pool_windows(outputs if is_image else merge_last_axes(outputs))
+            if not is_image:
+                outputs = split_last_axis(outputs, self.group.order, channels)
+        if not is_image:
+            outputs = self._pool_cosets(outputs)
+            if not self.keepdims:
+                outputs = ops.squeeze(outputs, axis=-2)
+        return self._from_channels_last(outputs)
+
+    def _pool_windows(self, inputs):
+        """(batch, *spatial, channels) -> (batch, *new_spatial, channels)."""
+        raise NotImplementedError
+
+    def _check_shapes(self, input_shape) -> tuple:
+        self._check_input_shape(input_shape, image_allowed=self.subgroup is self.group)
+        spatial, _, _ = self._split_shape(input_shape)
+        paddings = self._window_paddings(spatial, self.pool_size, self.strides)
+        for pool, stride, (_, after) in zip(self.pool_size, self.strides, paddings, strict=True):
+            if after is not None and after >= pool or after is None and stride > pool:
+                raise self._error(
+                    f"padding={self.padding!r} with pool_size={self.pool_size} and strides={self.strides} would make "
+                    f"windows of nothing but padding (input shape {tuple(input_shape)}); "
+                    "use strides of at most pool_size, or a size that needs less padding."
+                )
+        return self._window_output_sizes(spatial, self.pool_size, self.strides)
+
+    def compute_output_shape(self, input_shape):
+        sizes = self._check_shapes(input_shape)
+        _, order, channels = self._split_shape(input_shape)
+        order = None if order is None or not self.keepdims else self.subgroup.order
+        return self._join_shape(input_shape[0], sizes, order, channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "keepdims": self.keepdims,
+        }
+
+
+class BaseGroupMaxPooling(BaseGroupPooling):
+    _reduce = staticmethod(ops.max)
+
+    def _pool_windows(self, inputs):
+        inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=-np.inf, leave_same=False)
+        return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")
+
+
+class BaseGroupAveragePooling(BaseGroupPooling):
+    _reduce = staticmethod(ops.mean)
+
+    def _pool_windows(self, inputs):
+        """The mean of the points inside the image: padding is left out of it."""
+        padded, _ = self._pad_windows(inputs, self.pool_size, self.strides, leave_same=False)
+        means = self._average(padded)
+        if padded is inputs:
+            return means
+        ones = ops.ones_like(inputs[:1, ..., :1])
+        inside, _ = self._pad_windows(ones, self.pool_size, self.strides, leave_same=False)
+        return means / self._average(inside)
+
+    def _average(self, inputs):
+        return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupMaxPooling1D(BaseGroupMaxPooling):
+    """`GroupMaxPooling2D` for signals on a group of the line, (batch, steps, |group|, channels)."""
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupMaxPooling2D(BaseGroupMaxPooling):
+    """Maximum over windows of the grid and, given a subgroup, over its cosets.
+
+    It is used like `keras.layers.MaxPooling2D`. Writing on a subgroup H of the group G, `out(x, h)` is the maximum of the
+    inputs at the points of the window at x and at the elements h t, t over the first elements of the right cosets of
+    H. As a stride subsamples the grid, this subsamples the point group, and what is left is equivariant to H, for every
+    subgroup, normal or not (Cohen & Welling 2016, arXiv 1602.07576, section 6.3). `pool_size=1` pools over the
+    group alone.
+
+    Args:
+        pool_size: int, or one per axis: size of the window.
+        strides: int, or one per axis; `pool_size` by default.
+        padding: as in `GroupConv2D`; padded points never win the maximum.
+        data_format: `"channels_last"` or `"channels_first"`; default from the Keras config.
+        group: name of the group on which the input is given, or the `Group`.
+        subgroup: the group on which the output is written; `group` by default.
+        keepdims: False drops the group axis, which gives an image; only for the trivial subgroup `"P1"`.
+        allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Input shape:
+        (batch, height, width, |group|, channels); with channels_first (batch, channels, height, width, |group|).
+        Without a subgroup also an image, which is pooled as exactly.
+
+    Output shape:
+        (batch, new_height, new_width, |subgroup|, channels); with channels_first
+        (batch, channels, new_height, new_width, |subgroup|). An image stays an image.
+
+    Raises:
+        ValueError: if an argument is not understood; if the input is not a signal on the group; if size, pool, stride
+            and padding cannot be equivariant and `allow_non_equivariance` is False.
+
+    Example:
+
+    >>> import numpy as np
+    >>> signal = np.random.rand(1, 8, 8, 8, 3).astype("float32")
+    >>> GroupMaxPooling2D(2, group="P4M", subgroup="P4")(signal).shape
+    (1, 4, 4, 4, 3)
+    """
+
+    rank = 2
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupMaxPooling3D(BaseGroupMaxPooling):
+    """`GroupMaxPooling2D` for signals on a group of space, (batch, depth, height, width, |group|, channels)."""
+
+    rank = 3
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupAveragePooling1D(BaseGroupAveragePooling):
+    """`GroupAveragePooling2D` for signals on a group of the line, (batch, steps, |group|, channels)."""
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupAveragePooling2D(BaseGroupAveragePooling):
+    """Mean over windows of the grid and, given a subgroup, over its cosets.
+
+    As `GroupMaxPooling2D`, with the mean for the maximum. Padded points are left out of the mean.
+    """
+
+    rank = 2
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupAveragePooling3D(BaseGroupAveragePooling):
+    """`GroupAveragePooling2D` for signals on a group of space, (batch, depth, height, width, |group|, channels)."""
+
+    rank = 3

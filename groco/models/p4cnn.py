@@ -1,0 +1,168 @@
+"""The three nets of Cohen & Welling 2016 (arXiv 1602.07576, section 8.1) for rotated MNIST.
+
+All have six 3x3 convolutions, each followed by batch normalisation and ReLU, a 2x2 max pool after the second, and a 4x4
+convolution to the classes: 28-26-24-12-10-8-6-4-1. Batch normalisation has the defaults of the authors' framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+from groco.groups import GroupLike, get_group
+from groco.layers import GlobalGroupMaxPooling2D, GroupConv2D, GroupMaxPooling2D
+from groco.models.registry import register_model
+
+_DEPTH = 6
+_POOL_AFTER = 2
+_TOP_SIZE = 4
+
+
+@register_model
+def z2cnn(
+    input_shape=(28, 28, 1),
+    num_classes: int = 10,
+    include_top: bool = True,
+    classifier_activation=None,
+    width: int = 20,
+    dropout: float = 0.3,
+    name: str = "z2cnn",
+) -> keras.Model:
+    """The planar net of the paper, the one that the group nets are compared with: 21,750 parameters.
+
+    Args:
+        input_shape: (height, width, channels); height and width at least 28 or so, or None.
+        num_classes: number of classes.
+        include_top: False leaves out the last convolution: features (batch, 4, 4, width) for 28x28 images.
+        classifier_activation: None gives logits.
+        width: channels of each layer.
+        dropout: rate after layers 1, 3, 4, 5 and 6.
+        name: the model's name.
+
+    Returns:
+        An uncompiled functional model; with the top its output is (batch, num_classes).
+    """
+
+    def convolve(x, filters: int, size: int, name: str):
+        return layers.Conv2D(filters, size, kernel_initializer=_initializer(), name=name)(x)
+
+    def pool(x, name: str):
+        return layers.MaxPooling2D(2, name=name)(x)
+
+    inputs = keras.Input(input_shape, name="image")
+    outputs = _body(inputs, convolve, pool, width, dropout)
+    if include_top:
+        outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
+        outputs = layers.GlobalMaxPooling2D(name="global_pool")(outputs)
+        outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+@register_model
+def p4cnn(
+    input_shape=(28, 28, 1),
+    num_classes: int = 10,
+    include_top: bool = True,
+    classifier_activation=None,
+    group: GroupLike = "P4",
+    width: int = 10,
+    dropout: float = 0.0,
+    name: str = "p4cnn",
+) -> keras.Model:
+    """The group net of the paper: 24,680 parameters. Its logits do not change when the image is turned by 90 degrees.
+
+    Args:
+        input_shape: (height, width, channels). Height and width at least 28 or so and even, or None; a net for
+            unknown sizes raises an error when it is given an odd one, which its pooling could not halve exactly.
+        num_classes: number of classes.
+        include_top: False leaves out the last convolution: features (batch, 4, 4, |group|, width) for 28x28 images.
+        classifier_activation: None gives logits.
+        group: any 2-D group; `"P1"` gives the planar twin.
+        width: channels of each layer, each on the whole group.
+        dropout: rate after layers 1, 3, 4, 5 and 6; the paper used none.
+        name: the model's name.
+
+    Returns:
+        An uncompiled functional model; with the top its output is (batch, num_classes).
+    """
+    group = get_group(group, 2)
+
+    def convolve(x, filters: int, size: int, name: str):
+        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
+
+    def pool(x, name: str):
+        return GroupMaxPooling2D(2, group=group, name=name)(x)
+
+    inputs = keras.Input(input_shape, name="image")
+    outputs = _body(inputs, convolve, pool, width, dropout)
+    if include_top:
+        outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
+        outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
+        outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+@register_model
+def p4cnn_rp(
+    input_shape=(28, 28, 1),
+    num_classes: int = 10,
+    include_top: bool = True,
+    classifier_activation=None,
+    group: GroupLike = "P4",
+    width: int = 20,
+    dropout: float = 0.0,
+    name: str = "p4cnn_rp",
+) -> keras.Model:
+    """The net of the paper with rotation pooling: 21,750 parameters, as many as the planar net.
+
+    Every layer lifts an image to the group and takes the maximum over it at once, so that its features forget the
+    orientation they were found in. Its logits do not change when the image is turned by 90 degrees.
+
+    Args:
+        input_shape: as in `p4cnn`.
+        num_classes: number of classes.
+        include_top: False leaves out the last convolution: features (batch, 4, 4, width) for 28x28 images.
+        classifier_activation: None gives logits.
+        group: any 2-D group.
+        width: channels of each layer.
+        dropout: rate after layers 1, 3, 4, 5 and 6; the paper used none.
+        name: the model's name.
+
+    Returns:
+        An uncompiled functional model; with the top its output is (batch, num_classes).
+    """
+    group = get_group(group, 2)
+
+    def convolve(x, filters: int, size: int, name: str):
+        x = GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
+        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=f"{name}_rotation_pool")(x)
+
+    def pool(x, name: str):
+        return GroupMaxPooling2D(2, group=group, name=name)(x)  # of images; refuses sizes it cannot halve
+
+    inputs = keras.Input(input_shape, name="image")
+    outputs = _body(inputs, convolve, pool, width, dropout)
+    if include_top:
+        outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
+        outputs = layers.GlobalMaxPooling2D(name="global_pool")(outputs)
+        outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _body(x, convolve: Callable, pool: Callable, width: int, dropout: float):
+    for depth in range(1, _DEPTH + 1):
+        x = convolve(x, width, 3, f"conv{depth}")
+        x = layers.BatchNormalization(momentum=0.9, epsilon=2e-5, name=f"norm{depth}")(x)
+        x = layers.Activation("relu", name=f"relu{depth}")(x)
+        if dropout and depth != _POOL_AFTER:
+            x = layers.Dropout(dropout, name=f"dropout{depth}")(x)
+        if depth == _POOL_AFTER:
+            x = pool(x, f"pool{depth}")
+    return x
+
+
+def _initializer() -> keras.initializers.Initializer:
+    """N(0, 1 / fan_in), fan_in = |group| k^2 channels."""
+    return keras.initializers.VarianceScaling(1.0, mode="fan_in", distribution="untruncated_normal")

@@ -1,0 +1,135 @@
+"""Rotated MNIST as numpy arrays: regenerated from MNIST, or read from the published files. No TensorFlow needed.
+
+The original set (Larochelle et al. 2007) is 12,000 training and 50,000 test digits of 28 x 28 pixels, each turned by an
+angle drawn uniformly from a full circle. Its recipe leaves seed and interpolation open, so what is regenerated here is
+comparable with it, not identical.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+NUM_TRAIN, NUM_TEST = 12_000, 50_000
+SEED = 2007
+CLASSES = tuple("0123456789")
+DOWNLOAD_PAGE = "http://www.iro.umontreal.ca/~lisa/twiki/bin/view.cgi/Public/MnistVariations"
+AMAT_FILES = {
+    "train": "mnist_all_rotation_normalized_float_train_valid.amat",
+    "test": "mnist_all_rotation_normalized_float_test.amat",
+}
+SHA256 = {
+    "train_images": "212fe9b5ddf5f7eee878a13c6495b6b16c03315b9827c2fb5a05a3f3aac5ddd2",
+    "train_labels": "ea532c547766ba975c0d93737e0ec32f4c57b2600c5c67333d85ba731fc7bbfe",
+    "test_images": "1991c73323b5faa704553313f11cbc5628cd5dcc132cee2af807f76be6df9b4e",
+    "test_labels": "a7a0eaae47a420885606f628cb66a815ca94920b818890e7f2f7b481d9d01e32",
+}
+
+Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """All 70,000 digits of MNIST, training set first: images (70000, 28, 28) uint8 and labels (70000,) uint8.
+
+    Args:
+        path: an `mnist.npz` in the layout of keras.datasets; downloaded by keras.datasets if None.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not MNIST in that layout.
+    """
+    if path is None:
+        (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+    else:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no file {str(path)!r}; give an mnist.npz, or none to download it.")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                x_train, y_train, x_test, y_test = (file[k] for k in ("x_train", "y_train", "x_test", "y_test"))
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{str(path)!r} is not an mnist.npz as keras.datasets has it: {error}") from None
+    images, labels = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+    if images.shape != (70_000, 28, 28) or images.dtype != np.uint8 or labels.shape != (70_000,):
+        raise ValueError(
+            f"MNIST has 70,000 uint8 images of 28 x 28, got {images.shape} {images.dtype} and labels {labels.shape}."
+        )
+    return images, labels.astype(np.uint8)
+
+
+def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Turns each image about its centre, by cubic splines; what comes from outside is 0.
+
+    Args:
+        images: (n, height, width) uint8.
+        degrees: (n,), counter-clockwise.
+
+    Returns:
+        (n, height, width) uint8.
+    """
+    from scipy import ndimage
+
+    turned = np.empty_like(images)
+    for index, (image, angle) in enumerate(zip(images, degrees, strict=True)):
+        values = ndimage.rotate(image.astype(np.float64), float(angle), reshape=False, order=3, mode="constant")
+        turned[index] = np.rint(np.clip(values, 0, 255))
+    return turned
+
+
+def regenerate(mnist_path: str | Path | None = None, splits: tuple[str, ...] = ("train", "test")) -> Arrays:
+    """Makes rotated MNIST from MNIST: the same arrays each time, no digit in both splits.
+
+    Args:
+        mnist_path: as in `load_mnist`.
+        splits: which of `"train"` (12,000 digits) and `"test"` (50,000) to make.
+
+    Returns:
+        For each split images (n, 28, 28, 1) uint8 and labels (n,) uint8.
+    """
+    images, labels = load_mnist(mnist_path)
+    random = np.random.RandomState(SEED)  # its streams are frozen for good, those of Generator are not
+    chosen = random.permutation(len(images))[: NUM_TRAIN + NUM_TEST]
+    degrees = random.uniform(0.0, 360.0, NUM_TRAIN + NUM_TEST)
+    parts = {"train": slice(0, NUM_TRAIN), "test": slice(NUM_TRAIN, NUM_TRAIN + NUM_TEST)}
+    return {
+        split: (rotate(images[chosen[parts[split]]], degrees[parts[split]])[..., None], labels[chosen[parts[split]]])
+        for split in splits
+    }
+
+
+def read_amat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a published `.amat` table: 784 pixels in [0, 1], row by row, and the label in each line.
+
+    Returns:
+        Images (n, 28, 28, 1) uint8 and labels (n,) uint8.
+
+    Raises:
+        FileNotFoundError: if the file is not there; the message says where to get it.
+        ValueError: if a row has not 785 numbers, or a label is not a digit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no {path}. Download mnist_rotation_new.zip from {DOWNLOAD_PAGE} and unpack {path.name} there."
+        )
+    try:
+        table = np.loadtxt(path, dtype=np.float32, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table of numbers: {error}") from None
+    if table.shape[1] != 785:
+        raise ValueError(f"{path} has rows of {table.shape[1]} numbers; 784 pixels and a label are needed.")
+    labels = table[:, -1]
+    if not np.isin(labels, np.arange(10)).all():
+        raise ValueError(f"{path} has labels that are not digits: {sorted(set(labels.tolist()))[:12]}.")
+    pixels = table[:, :-1]
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ValueError(f"{path} has pixels outside of [0, 1]: {pixels.min()} to {pixels.max()}.")
+    images = np.rint(255 * pixels).astype(np.uint8).reshape(-1, 28, 28, 1)
+    return images, labels.astype(np.uint8)
+
+
+def read_original(folder: str | Path, splits: tuple[str, ...] = ("train", "test")) -> Arrays:
+    """The published set from its two `.amat` files in a folder; as `regenerate` otherwise."""
+    return {split: read_amat(Path(folder) / AMAT_FILES[split]) for split in splits}
