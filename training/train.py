@@ -51,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(config: dict[str, Any], seed: int, folder: Path, data: str | None = None, resume: bool = False) -> dict[str, Any]:
+def run(
+    config: dict[str, Any], seed: int, folder: Path, data: str | None = None, resume: bool = False
+) -> dict[str, Any]:
     """Trains and evaluates one config with one seed; returns what it wrote to result.json.
 
     Raises:
@@ -75,7 +77,7 @@ def run(config: dict[str, Any], seed: int, folder: Path, data: str | None = None
     history = _read_history(folder)[:start]
     _write_json(folder / "config.json", {**config, "seed": seed})
 
-    bar = keras.utils.Progbar(config["epochs"], unit_name="epoch")
+    bar = keras.utils.Progbar(config["epochs"], unit_name="epoch", stateful_metrics=["loss", "accuracy"])
     bar.update(start)
     for epoch in range(start, config["epochs"]):
         began = time.perf_counter()

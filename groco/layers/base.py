@@ -265,4 +265,3 @@ def _is_int(value) -> bool:
 
 def _pretty(shape) -> str:
     return f"({', '.join(map(str, shape))})"
-

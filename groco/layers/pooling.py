@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import keras
@@ -93,7 +95,7 @@ class BaseGroupPooling(CosetPooling):
         spatial, _, _ = self._split_shape(input_shape)
         paddings = self._window_paddings(spatial, self.pool_size, self.strides)
         for pool, stride, (_, after) in zip(self.pool_size, self.strides, paddings, strict=True):
-            if after is not None and after >= pool or after is None and stride > pool:
+            if (after is not None and after >= pool) or (after is None and stride > pool):
                 raise self._error(
                     f"padding={self.padding!r} with pool_size={self.pool_size} and strides={self.strides} would make "
                     f"windows of nothing but padding (input shape {tuple(input_shape)}); "
@@ -122,6 +124,8 @@ class BaseGroupMaxPooling(BaseGroupPooling):
 
     def _pool_windows(self, inputs):
         inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=-np.inf, leave_same=False)
+        if _lacks_3d_pooling(inputs):
+            return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.maximum)
         return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")
 
 
@@ -139,7 +143,25 @@ class BaseGroupAveragePooling(BaseGroupPooling):
         return means / self._average(inside)
 
     def _average(self, inputs):
+        if _lacks_3d_pooling(inputs):
+            return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.add) / math.prod(self.pool_size)
         return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
+
+
+def _lacks_3d_pooling(inputs) -> bool:
+    """TensorFlow pools volumes in single precision and bfloat16 only."""
+    dtype = keras.backend.standardize_dtype(inputs.dtype)
+    return keras.backend.backend() == "tensorflow" and inputs.ndim == 5 and dtype not in ("float32", "bfloat16")
+
+
+def _pool_axis_by_axis(inputs, windows, strides, combine):
+    """Pools (batch, *spatial, channels) by combining strided slices, one axis after the other."""
+    for axis, (window, stride) in enumerate(zip(windows, strides, strict=True), start=1):
+        count = (ops.shape(inputs)[axis] - window) // stride + 1
+        before = (slice(None),) * axis
+        slices = [inputs[(*before, slice(i, i + (count - 1) * stride + 1, stride))] for i in range(window)]
+        inputs = functools.reduce(combine, slices)
+    return inputs
 
 
 @keras.saving.register_keras_serializable(package="groco")

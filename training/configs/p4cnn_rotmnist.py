@@ -15,5 +15,10 @@ CONFIG = {
     "epochs": 100,
     "batch_size": 128,
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "paper": {"title": "Group Equivariant Convolutional Networks", "arxiv": "1602.07576", "test_error": 2.28, "std": 0.04},
+    "paper": {
+        "title": "Group Equivariant Convolutional Networks",
+        "arxiv": "1602.07576",
+        "test_error": 2.28,
+        "std": 0.04,
+    },
 }

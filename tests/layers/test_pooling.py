@@ -1,0 +1,189 @@
+"""Pooling over windows and cosets: it is the definition, equivariant or refused, for max and mean."""
+
+import keras
+import numpy as np
+import pytest
+
+from groco import layers
+from groco.groups import get_group, list_groups
+from groco.layers.padding import PADDINGS
+from groco.testing import assert_equivariant, equivariance_error
+from tests.layers import reference
+from tests.layers.contract import check_layer
+from tests.layers.test_conv import PAIRS, PAIRS_3D, SIZES
+
+POOL = {
+    (kind, ndim): getattr(layers, f"Group{kind}Pooling{ndim}D") for kind in ("Max", "Average") for ndim in (1, 2, 3)
+}
+GLOBAL = {
+    (kind, ndim): getattr(layers, f"GlobalGroup{kind}Pooling{ndim}D")
+    for kind in ("Max", "Average")
+    for ndim in (1, 2, 3)
+}
+REDUCE = {"Max": np.nanmax, "Average": np.nanmean}
+kinds = pytest.mark.parametrize("kind", ["Max", "Average"])
+pairs = pytest.mark.parametrize(("ndim", "group", "subgroup"), [*PAIRS, *[(3, *pair) for pair in PAIRS_3D]])
+
+
+def _signal(rng, ndim, group, sizes=None):
+    # Below zero as well as above: zeros from padding would show in a maximum.
+    return rng.normal(size=(2, *(sizes or SIZES[ndim]), get_group(group, ndim).order, 2)) - 2.0
+
+
+@kinds
+@pairs
+def test_is_the_definition_and_equivariant(kind, ndim, group, subgroup, rng):
+    signal = _signal(rng, ndim, group)
+    layer = POOL[kind, ndim](3, 2, padding="same_equiv", group=group, subgroup=subgroup, dtype="float64")
+    sizes = SIZES[ndim] if ndim < 3 else (3, 5, 3)
+    signal = _signal(rng, ndim, group, sizes)
+    mirrored = get_group(subgroup, ndim).mirrored_axes
+    paddings = [(1, 1) if size % 2 else (0, 1) for size in sizes]
+    assert all(size % 2 or not mirror for size, mirror in zip(sizes, mirrored, strict=True))
+    expected = reference.group_pool(
+        signal, REDUCE[kind], layer.pool_size, layer.strides, layer.group, layer.subgroup, paddings
+    )
+    outputs = keras.ops.convert_to_numpy(layer(signal))
+    np.testing.assert_allclose(outputs, expected, atol=1e-10)
+    assert_equivariant(layer, signal, tolerance=1e-10)
+
+
+@kinds
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(("pool_size", "strides"), [(1, 1), (2, None), (3, None), (2, 1), (3, 2), (2, 3), (4, 2)])
+@pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 7), (9, 5)])
+@pytest.mark.parametrize("group", ["P4M", "PMh", "CMa"])
+def test_equivariant_or_refused(kind, padding, pool_size, strides, size, group, rng):
+    kwargs = {"pool_size": pool_size, "strides": strides, "padding": padding, "group": group}
+    signal = _signal(rng, 2, group, size)
+    layer = POOL[kind, 2](**kwargs)
+    try:
+        layer(signal)
+    except ValueError as error:
+        if "nothing but padding" in str(error):
+            assert strides is not None
+            assert strides > pool_size
+            return
+        assert "What works" in str(error)
+        layer = POOL[kind, 2](**kwargs, allow_non_equivariance=True)
+        assert equivariance_error(layer, signal) > 1e-2
+    else:
+        assert_equivariant(layer, signal)
+        assert np.isfinite(keras.ops.convert_to_numpy(layer(signal))).all()
+
+
+@kinds
+@pytest.mark.parametrize("group", list_groups(3))
+def test_every_group_of_space(kind, group, rng):
+    assert_equivariant(POOL[kind, 3](2, group=group), _signal(rng, 3, group, (2, 4, 6)))
+
+
+@kinds
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_contract(kind, ndim, tmp_path):
+    group = {1: "PM", 2: "P4M", 3: "D4"}[ndim]
+    subgroup = {1: "P1", 2: "PMw", 3: "C2_hw"}[ndim]
+    kwargs = {"pool_size": 3, "strides": 2, "padding": "same_equiv", "group": group, "subgroup": subgroup}
+    shape = (*(5, 7, 5)[:ndim], get_group(group, ndim).order, 2)
+    check_layer(POOL[kind, ndim], kwargs, shape, trainable_weights=0, tmp_path=tmp_path)
+
+
+@kinds
+def test_contract_of_dropping_the_group_axis(kind, tmp_path):
+    kwargs = {"pool_size": 1, "group": "P4", "subgroup": "P1", "keepdims": False}
+    check_layer(POOL[kind, 2], kwargs, (4, 5, 4, 2), trainable_weights=0, tmp_path=tmp_path)
+
+
+@kinds
+def test_the_group_axis_can_be_dropped(kind, rng):
+    signal = _signal(rng, 2, "P4M")
+    layer = POOL[kind, 2](1, group="P4M", subgroup="P1", keepdims=False)
+    expected = REDUCE[kind](signal, axis=-2)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(signal)), expected, atol=1e-5)
+    assert_equivariant(layer, signal, "P4M", output="image")
+
+
+@kinds
+def test_images_are_pooled_as_exactly(kind, rng):
+    image = rng.normal(size=(1, 6, 8, 3))
+    layer = POOL[kind, 2](2, group="P4M")
+    plain = getattr(keras.layers, f"{kind}Pooling2D")(2)
+    np.testing.assert_allclose(*[keras.ops.convert_to_numpy(pool(image)) for pool in (layer, plain)], atol=1e-6)
+    assert layer.compute_output_shape(image.shape) == (1, 3, 4, 3)
+    assert_equivariant(layer, image)
+    with pytest.raises(ValueError, match="breaks equivariance"):
+        layer(image[:, :5])
+
+
+def test_a_nonnormal_subgroup_in_the_middle_of_a_net(rng):
+    """One mirror inside P4M: pooled onto it, and convolved on it, the net is equivariant to it."""
+    image = keras.Input((9, 8, 1))
+    signal = layers.GroupConv2D(3, 3, group="P4M", activation="relu")(image)
+    signal = layers.GroupMaxPooling2D(1, group="P4M", subgroup="PMh")(signal)
+    signal = layers.GroupConv2D(3, 3, group="PMh")(signal)
+    model = keras.Model(image, signal)
+    assert_equivariant(model, rng.normal(size=(2, 9, 8, 1)).astype("float32"), "PMh", tolerance=1e-5)
+
+
+@kinds
+@pairs
+def test_global_pooling(kind, ndim, group, subgroup, rng):
+    signal = _signal(rng, ndim, group).astype("float32")
+    group, subgroup = get_group(group, ndim), get_group(subgroup, ndim)
+    spatial = tuple(range(1, ndim + 1))
+    whole = GLOBAL[kind, ndim](group=group)
+    outputs = keras.ops.convert_to_numpy(whole(signal))
+    np.testing.assert_allclose(outputs, REDUCE[kind](signal, axis=(*spatial, ndim + 1)), rtol=1e-5)
+    assert_equivariant(whole, signal, group, output="invariant")
+    onto = GLOBAL[kind, ndim](group=group, subgroup=subgroup)
+    pooled = REDUCE[kind](signal, axis=spatial)[:, group.pooling_regions(subgroup)]
+    expected = REDUCE[kind](pooled, axis=2)
+    expected = expected if subgroup.order > 1 else expected[:, 0]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(onto(signal)), expected, rtol=1e-5)
+    if subgroup.order > 1:
+        assert_equivariant(onto, signal, subgroup, output="fibre")
+
+
+@kinds
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_contract_of_global_pooling(kind, ndim, keepdims, whole, tmp_path):
+    group = {1: "PM", 2: "P4M", 3: "D4"}[ndim]
+    subgroup = {1: "PM", 2: "P4", 3: "C2_hw"}[ndim]
+    kwargs = {"group": group, "keepdims": keepdims, **({} if whole else {"subgroup": subgroup})}
+    shape = (*(3, 4, 5)[:ndim], get_group(group, ndim).order, 2)
+    check_layer(GLOBAL[kind, ndim], kwargs, shape, trainable_weights=0, tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "shape", "message"),
+    [
+        ({"subgroup": "P1"}, (None, 8, 8, 3), "signal on 'P4'.*put a lifting convolution before it"),
+        ({}, (None, 8, 8, 8, 3), "group axis of length 4"),
+        ({}, (None, 8, 3), "got shape"),
+        ({"subgroup": "P4M"}, None, "not a subgroup of group='P4'"),
+        ({"keepdims": False}, None, "pool onto the trivial subgroup 'P1'"),
+        ({"pool_size": (2, 3)}, None, "pool_size"),
+        ({"strides": (2, 1)}, None, "strides"),
+        ({"padding": "causal"}, None, "padding is one of"),
+        ({"pool_size": 2}, (None, 7, 8, 4, 3), "with height 7, window 2.*an input size of 6 or 8"),
+        ({"pool_size": 2, "strides": 3}, (None, 6, 6, 4, 3), None),
+        ({"pool_size": 2, "strides": 5}, (None, 11, 11, 4, 3), "nothing but padding"),
+        ({"pool_size": 2, "strides": 3}, (None, None, None, 4, 3), "nothing but padding"),
+    ],
+)
+def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
+    def build():
+        layers.GroupMaxPooling2D(**{"group": "P4", "name": "tested", **kwargs}).build(shape)
+
+    if message is None:
+        return build()
+    with pytest.raises(ValueError, match=message) as raised:
+        build()
+    assert "GroupMaxPooling2D (name='tested')" in str(raised.value)
+
+
+def test_global_pooling_of_an_image_is_refused():
+    with pytest.raises(ValueError, match=r"GlobalGroupMaxPooling2D.*signal on 'P4'"):
+        layers.GlobalGroupMaxPooling2D(group="P4").build((None, 8, 8, 3))

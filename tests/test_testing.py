@@ -1,0 +1,84 @@
+"""The measure itself: it sees what is broken, and knows what each output is."""
+
+import keras
+import numpy as np
+import pytest
+
+from groco.groups import get_group
+from groco.layers import GlobalGroupMaxPooling2D, GroupConv1D, GroupConv2D, GroupMaxPooling2D
+from groco.testing import assert_equivariant, equivariance_error, equivariance_errors
+
+
+@pytest.fixture
+def image(rng):
+    return rng.normal(size=(2, 8, 6, 1)).astype("float32")
+
+
+def test_a_planar_convolution_is_not_equivariant(image):
+    plain = keras.layers.Conv2D(3, 3)
+    errors = equivariance_errors(plain, image, "P4M")
+    assert list(errors) == ["e", "R", "R2", "R3", "F", "RF", "R2F", "R3F"]
+    assert errors["e"] == 0
+    assert all(error > 0.1 for name, error in errors.items() if name != "e")
+    with pytest.raises(AssertionError, match=r"not equivariant.*7 of 8 elements \(R: "):
+        assert_equivariant(plain, image, "P4M")
+
+
+def test_one_broken_element_is_found(image):
+    """A layer equivariant to rotations only, tested on the mirrors."""
+    layer = GroupConv2D(2, 3, group="P4M", subgroup="P4")
+    assert equivariance_error(layer, image) < 1e-6
+    planar = keras.Sequential([GroupConv2D(2, 3, group="P4"), GlobalGroupMaxPooling2D(group="P4")])
+    assert equivariance_error(planar, image, "P4") < 1e-5
+    errors = equivariance_errors(planar, image, "P4M")
+    assert max(errors[name] for name in ("e", "R", "R2", "R3")) < 1e-5
+    assert min(errors[name] for name in ("F", "RF", "R2F", "R3F")) > 1e-3
+
+
+def test_flatten_after_the_group_axis_is_not_invariant(image):
+    model = keras.Sequential([GroupConv2D(2, 3, group="P4"), keras.layers.Flatten(), keras.layers.Dense(3)])
+    assert equivariance_error(model, image[:, :6], "P4") > 0.1
+
+
+def test_outputs_of_other_shapes_and_values_are_errors(image):
+    assert equivariance_error(lambda x: x[:, :4], image, "P4") == np.inf
+    assert equivariance_error(lambda x: x * np.nan, image, "P4") == np.inf
+
+
+def test_elements_and_tolerance(image):
+    plain = keras.layers.Conv2D(3, 3)
+    assert list(equivariance_errors(plain, image, "P4", elements=[0, 2])) == ["e", "R2"]
+    assert_equivariant(plain, image, "P4", elements=[0])
+    assert_equivariant(plain, image, "P4", tolerance=10)
+
+
+def test_signals_on_a_larger_group_need_its_name(rng):
+    signal = rng.normal(size=(1, 5, 5, 8, 2)).astype("float32")
+    pool = GroupMaxPooling2D(1, group="P4M", subgroup="P4")
+    model = keras.Sequential([pool])
+    assert_equivariant(model, signal, "P4", input_group="P4M")
+    with pytest.raises(ValueError, match="4 values along the group axis"):
+        equivariance_error(model, signal, "P4")
+
+
+def test_the_dimension_must_be_clear(rng):
+    sequence = rng.normal(size=(1, 8, 2)).astype("float32")
+    with pytest.raises(ValueError, match="in 1-D, 2-D, 3-D; give ndim"):
+        equivariance_error(lambda x: x, sequence, "P1")
+    with pytest.raises(ValueError, match="in no dimension"):
+        equivariance_error(lambda x: x, sequence, "P5")
+    with pytest.raises(ValueError, match="Say which group acts"):
+        equivariance_error(lambda x: x, sequence)
+    with pytest.raises(ValueError, match="got shape"):
+        equivariance_error(lambda x: x, sequence, "P4")
+    with pytest.raises(ValueError, match="output is"):
+        equivariance_error(lambda x: x, sequence, "PM", output="picture")
+    assert equivariance_error(lambda x: x, sequence, get_group("PM", 1)) == 0
+    assert equivariance_error(GroupConv1D(2, 3, group="PM"), sequence) < 1e-6
+
+
+def test_channels_first(rng):
+    image = rng.normal(size=(2, 3, 8, 6)).astype("float32")
+    layer = GroupConv2D(2, 3, group="P4M", data_format="channels_first", bias_initializer="normal")
+    assert_equivariant(layer, image)
+    assert_equivariant(keras.Sequential([layer]), image, "P4M", data_format="channels_first")
