@@ -105,7 +105,7 @@ class GroupLayer(keras.layers.Layer):
 
     def _check_input_shape(self, shape, image_allowed: bool) -> None:
         """Raises ValueError unless the shape is a signal on the group (or, where allowed, an image)."""
-        spatial, order, channels = self._split_shape(shape)
+        _, order, channels = self._split_shape(shape)
         ranks = [self.rank + 2, self.rank + 3] if image_allowed else [self.rank + 3]
         names = [f"{name}" for name in AXIS_NAMES[self.rank]]
         wanted = [self._join_shape("batch", names, n, "channels") for n in (None, self.group.order)]

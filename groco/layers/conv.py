@@ -128,8 +128,7 @@ class BaseGroupConv(GroupLayer):
     def _merge_group_axis(self, signal):
         """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
         if self.groups > 1:
-            order, channels = signal.shape[-2:]
-            signal = split_last_axis(signal, self.groups, channels // self.groups)
+            signal = split_last_axis(signal, self.groups, signal.shape[-1] // self.groups)
             signal = merge_last_axes(ops.swapaxes(signal, -3, -2))
             return merge_last_axes(signal)
         return merge_last_axes(signal)

@@ -175,10 +175,10 @@ class GroupMaxPooling1D(BaseGroupMaxPooling):
 class GroupMaxPooling2D(BaseGroupMaxPooling):
     """Maximum over windows of the grid and, given a subgroup, over its cosets.
 
-    It is used like `keras.layers.MaxPooling2D`. Writing on a subgroup H of the group G, `out(x, h)` is the maximum of the
-    inputs at the points of the window at x and at the elements h t, t over the first elements of the right cosets of
-    H. As a stride subsamples the grid, this subsamples the point group, and what is left is equivariant to H, for every
-    subgroup, normal or not (Cohen & Welling 2016, arXiv 1602.07576, section 6.3). `pool_size=1` pools over the
+    It is used like `keras.layers.MaxPooling2D`. Writing on a subgroup H of the group G, `out(x, h)` is the maximum
+    of the inputs at the points of the window at x and at the elements h t, t over the first elements of the right
+    cosets of H. As a stride subsamples the grid, this subsamples the point group, and what is left is equivariant to
+    H, for every subgroup, normal or not (Cohen & Welling 2016, arXiv 1602.07576, section 6.3). `pool_size=1` pools over the
     group alone.
 
     Args:
