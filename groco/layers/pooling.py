@@ -178,8 +178,8 @@ class GroupMaxPooling2D(BaseGroupMaxPooling):
     It is used like `keras.layers.MaxPooling2D`. Writing on a subgroup H of the group G, `out(x, h)` is the maximum
     of the inputs at the points of the window at x and at the elements h t, t over the first elements of the right
     cosets of H. As a stride subsamples the grid, this subsamples the point group, and what is left is equivariant to
-    H, for every subgroup, normal or not (Cohen & Welling 2016, arXiv 1602.07576, section 6.3). `pool_size=1` pools over the
-    group alone.
+    H, for every subgroup, normal or not (Cohen & Welling 2016, arXiv 1602.07576, section 6.3). `pool_size=1` pools
+    over the group alone.
 
     Args:
         pool_size: int, or one per axis: size of the window.

@@ -1,7 +1,7 @@
 """Z2CNN on rotated MNIST, Cohen & Welling 2016 (arXiv 1602.07576), table 1.
 
-Paper: test error 5.03 +- 0.20 % (5 seeds, 21,750 parameters), on the original rotated MNIST. Here the set is regenerated from
-MNIST, so the figure to expect is near that, not equal.
+Paper: test error 5.03 +- 0.20 % (5 seeds, 21,750 parameters), on the original rotated MNIST. Here the set is
+regenerated from MNIST, so the figure to expect is near that, not equal.
 Recipe: all 12,000 training digits, Adam 1e-3, batch 128, 300 epochs, no schedule, last epoch.
 Time: TIME_PLACEHOLDER
 Command: python -m training.train z2cnn_rotmnist

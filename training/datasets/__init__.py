@@ -36,8 +36,8 @@ def load(
     if variant == "original":
         if source is None:
             raise ValueError(
-                f"The original files are not downloaded: get mnist_rotation_new.zip from {rotated_mnist.DOWNLOAD_PAGE}, "
-                "unpack it and give its folder as source."
+                f"The original files are not downloaded: get mnist_rotation_new.zip from {rotated_mnist.DOWNLOAD_PAGE}"
+                ", unpack it and give its folder as source."
             )
         return rotated_mnist.read_original(source, splits)
     raise ValueError(f"rotated_mnist has the variants 'regenerated' and 'original', got {variant!r}.")
