@@ -1,6 +1,29 @@
-"""Group-equivariant convolutions for Keras 3."""
+"""Group-equivariant convolutions for Keras 3, and trained G-CNNs that load in one line.
 
-from groco import groups, layers, models, testing
+>>> import groco
+>>> model = groco.from_pretrained("p4cnn.rotmnist")
+"""
+
+from groco import groups, layers, models, pretrained, testing
+from groco._version import __version__
 from groco.groups import Group, get_group, list_groups
+from groco.models import create_model, list_models
+from groco.pretrained import from_pretrained, list_pretrained, model_info, preprocessor
 
-__all__ = ["Group", "get_group", "groups", "layers", "list_groups", "models", "testing"]
+__all__ = [
+    "Group",
+    "__version__",
+    "create_model",
+    "from_pretrained",
+    "get_group",
+    "groups",
+    "layers",
+    "list_groups",
+    "list_models",
+    "list_pretrained",
+    "model_info",
+    "models",
+    "preprocessor",
+    "pretrained",
+    "testing",
+]

@@ -97,7 +97,7 @@ def _axis(rotation: np.ndarray) -> tuple[int, ...]:
     powers = [np.eye(3, dtype=int)]
     while len(powers) == 1 or not np.array_equal(powers[-1], powers[0]):
         powers.append(powers[-1] @ rotation)
-    projector = sum(powers[1:])
+    projector = np.sum(powers[1:], axis=0)
     column = next(column for column in projector.T if column.any())
     direction = np.sign(column)
     return tuple((direction * direction[np.flatnonzero(direction)[0]]).tolist())

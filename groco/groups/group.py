@@ -36,9 +36,10 @@ class Group:
 
     ndim: int
     name: str
+    _indices: tuple[int, ...]  # the elements' positions in the largest group, ascending
 
     def __new__(cls, ndim: int, indices: Iterable[int]):
-        return _intern(cls, ndim, tuple(sorted(indices)))
+        return _intern(ndim, tuple(sorted(indices)))
 
     @classmethod
     def from_generators(cls, generators) -> Group:
@@ -202,11 +203,11 @@ class Group:
 
 
 @functools.cache
-def _intern(cls, ndim: int, indices: tuple[int, ...]) -> Group:
+def _intern(ndim: int, indices: tuple[int, ...]) -> Group:
     full = holohedry(ndim)
     if not indices or full.closure(indices) != indices:
         raise ValueError(f"The elements {indices} do not form a group in {ndim} dimensions.")
-    group = object.__new__(cls)
+    group = object.__new__(Group)
     group.ndim = ndim
     group._indices = indices
     group.name = name_of(full.matrices[list(indices)])
