@@ -91,11 +91,11 @@ class GroupLayer(keras.layers.Layer):
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 
-    def _split_shape(self, shape) -> tuple[tuple, int | None, int | None]:
+    def _split_shape(self, shape) -> tuple[tuple, int | None, int]:
         """Spatial sizes, length of the group axis (None for an image) and number of channels of an input shape."""
         shape = tuple(shape)
         axes = shape[1:-1] if self.data_format == "channels_last" else shape[2:]
-        channels = shape[-1] if self.data_format == "channels_last" else shape[1] if len(shape) > 1 else None
+        channels: Any = shape[-1] if self.data_format == "channels_last" else shape[1] if len(shape) > 1 else None
         order = axes[self.rank] if len(axes) == self.rank + 1 else None
         return axes[: self.rank], order, channels
 

@@ -74,16 +74,13 @@ class BaseGroupPooling(CosetPooling):
 
     def call(self, inputs):
         outputs = self._to_channels_last(inputs)
-        is_image = outputs.ndim == self.rank + 2
         if max(self.pool_size) > 1 or max(self.strides) > 1:
             channels = outputs.shape[-1]
-            outputs = self._pool_windows(outputs if is_image else merge_last_axes(outputs))
-            if not is_image:
-                outputs = split_last_axis(outputs, self.group.order, channels)
-        if not is_image:
-            outputs = self._pool_cosets(outputs)
-            if not self.keepdims:
-                outputs = ops.squeeze(outputs, axis=-2)
+            outputs = self._pool_windows(merge_last_axes(outputs))
+            outputs = split_last_axis(outputs, self.group.order, channels)
+        outputs = self._pool_cosets(outputs)
+        if not self.keepdims:
+            outputs = ops.squeeze(outputs, axis=-2)
         return self._from_channels_last(outputs)
 
     def _pool_windows(self, inputs):
@@ -91,7 +88,7 @@ class BaseGroupPooling(CosetPooling):
         raise NotImplementedError
 
     def _check_shapes(self, input_shape) -> tuple:
-        self._check_input_shape(input_shape, image_allowed=self.subgroup is self.group)
+        self._check_input_shape(input_shape, image_allowed=False)
         spatial, _, _ = self._split_shape(input_shape)
         paddings = self._window_paddings(spatial, self.pool_size, self.strides)
         for pool, stride, (_, after) in zip(self.pool_size, self.strides, paddings, strict=True):
@@ -105,9 +102,8 @@ class BaseGroupPooling(CosetPooling):
 
     def compute_output_shape(self, input_shape):
         sizes = self._check_shapes(input_shape)
-        _, order, channels = self._split_shape(input_shape)
-        order = None if order is None or not self.keepdims else self.subgroup.order
-        return self._join_shape(input_shape[0], sizes, order, channels)
+        _, _, channels = self._split_shape(input_shape)
+        return self._join_shape(input_shape[0], sizes, self.subgroup.order if self.keepdims else None, channels)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -148,10 +144,13 @@ class BaseGroupAveragePooling(BaseGroupPooling):
         return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
 
 
+# In which precisions a backend cannot pool volumes on every device.
+_NO_3D_POOLING = {"tensorflow": ("float64", "float16"), "torch": ("float16", "bfloat16")}
+
+
 def _lacks_3d_pooling(inputs) -> bool:
-    """TensorFlow pools volumes in single precision and bfloat16 only."""
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return keras.backend.backend() == "tensorflow" and inputs.ndim == 5 and dtype not in ("float32", "bfloat16")
+    return inputs.ndim == 5 and dtype in _NO_3D_POOLING.get(keras.backend.backend(), ())
 
 
 def _pool_axis_by_axis(inputs, windows, strides, combine):
@@ -194,11 +193,10 @@ class GroupMaxPooling2D(BaseGroupMaxPooling):
 
     Input shape:
         (batch, height, width, |group|, channels); with channels_first (batch, channels, height, width, |group|).
-        Without a subgroup also an image, which is pooled as exactly.
 
     Output shape:
         (batch, new_height, new_width, |subgroup|, channels); with channels_first
-        (batch, channels, new_height, new_width, |subgroup|). An image stays an image.
+        (batch, channels, new_height, new_width, |subgroup|).
 
     Raises:
         ValueError: if an argument is not understood; if the input is not a signal on the group; if size, pool, stride

@@ -48,8 +48,8 @@ def z2cnn(
     def convolve(x, filters: int, size: int, name: str):
         return layers.Conv2D(filters, size, kernel_initializer=_initializer(), name=name)(x)
 
-    def pool(x, name: str):
-        return layers.MaxPooling2D(2, name=name)(x)
+    def pool(x, size: int, name: str):
+        return layers.MaxPooling2D(size, name=name)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
     outputs = _body(inputs, convolve, pool, width, dropout)
@@ -92,8 +92,8 @@ def p4cnn(
     def convolve(x, filters: int, size: int, name: str):
         return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
 
-    def pool(x, name: str):
-        return GroupMaxPooling2D(2, group=group, name=name)(x)
+    def pool(x, size: int, name: str):
+        return GroupMaxPooling2D(size, group=group, name=name)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
     outputs = _body(inputs, convolve, pool, width, dropout)
@@ -117,8 +117,8 @@ def p4cnn_rp(
 ) -> keras.Model:
     """The net of the paper with rotation pooling: 21,750 parameters, as many as the planar net.
 
-    Every layer lifts an image to the group and takes the maximum over it at once, so that its features forget the
-    orientation they were found in. Its logits do not change when the image is turned by 90 degrees.
+    Every layer lifts an image to the group and takes the maximum over it after its ReLU, so that its features forget
+    the orientation they were found in. Its logits do not change when the image is turned by 90 degrees.
 
     Args:
         input_shape: as in `p4cnn`.
@@ -136,17 +136,16 @@ def p4cnn_rp(
     group = get_group(group, 2)
 
     def convolve(x, filters: int, size: int, name: str):
-        x = GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
-        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=f"{name}_rotation_pool")(x)
+        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
 
-    def pool(x, name: str):
-        return GroupMaxPooling2D(2, group=group, name=name)(x)  # of images; refuses sizes it cannot halve
+    def pool(x, size: int, name: str):
+        return GroupMaxPooling2D(size, group=group, subgroup="P1", keepdims=False, name=name)(x)
 
     inputs = keras.Input(input_shape, name="image")
     outputs = _body(inputs, convolve, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = layers.GlobalMaxPooling2D(name="global_pool")(outputs)
+        outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -158,8 +157,7 @@ def _body(x, convolve: Callable, pool: Callable, width: int, dropout: float):
         x = layers.Activation("relu", name=f"relu{depth}")(x)
         if dropout and depth != _POOL_AFTER:
             x = layers.Dropout(dropout, name=f"dropout{depth}")(x)
-        if depth == _POOL_AFTER:
-            x = pool(x, f"pool{depth}")
+        x = pool(x, 2 if depth == _POOL_AFTER else 1, f"pool{depth}")
     return x
 
 

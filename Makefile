@@ -1,0 +1,55 @@
+# make demo: a trained, exactly equivariant net on real digits.  make test: the tests.  Both make what they need first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Pinned where a looser wish would bring gigabytes that a CPU has no use for.
+TORCH ?= torch==2.13.0
+JAX ?= jax jaxlib
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-backends lint format figures clean
+
+demo: $(VENV)/demo.installed
+	KERAS_BACKEND=tensorflow $(BIN)/groco demo
+
+test: $(VENV)/test.installed
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+
+test-backends: $(VENV)/backends.installed
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
+
+lint: $(VENV)/test.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/test.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Everything in README.md that comes from measurements, and its picture.
+figures: $(VENV)/test.installed
+	$(BIN)/python -m training.write_readme
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "GroCo needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow,plot]"
+	@touch $@
+
+$(VENV)/test.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[tensorflow,test]"
+	@touch $@
+
+$(VENV)/backends.installed: $(VENV)/test.installed
+	$(BIN)/python -m pip install --quiet "$(TORCH)" $(JAX)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .mypy_cache .hypothesis demo.png

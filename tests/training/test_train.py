@@ -1,0 +1,163 @@
+"""A run is the same each time, broken off or not, and what goes wrong is said and loses nothing."""
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from groco.models import create_model, list_models
+from groco.pretrained.manifest import parse_manifest
+from training import make_zoo, train
+from training.config import list_configs, load_config
+
+CHANGES = ["epochs=4", "checkpoint_every=2", "batch_size=64"]
+
+
+def _config(name="z2cnn_rotmnist", *changes):
+    return load_config(name, [*CHANGES, *changes])
+
+
+def _history(folder):
+    with (folder / "history.csv").open(newline="") as file:
+        return [(line["epoch"], line["loss"], line["accuracy"]) for line in csv.DictReader(file)]
+
+
+def _weights(folder):
+    return keras.saving.load_model(folder / "last.keras", compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, mnist_file):
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.datasets.rotated_mnist.NUM_TRAIN", 256)
+        patch.setattr("training.datasets.rotated_mnist.NUM_TEST", 100)
+        result = train.run(_config(), 1, folder, str(mnist_file))
+    return folder, result
+
+
+def test_a_run_leaves_what_it_says(unbroken):
+    folder, result = unbroken
+    assert [line[0] for line in _history(folder)] == ["1", "2", "3", "4"]
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert result["parameters"] == 21_750
+    assert result["test_examples"] == 100
+    assert {f.name for f in folder.iterdir()} == {
+        "config.json", "history.csv", "last.keras", "previous.keras", "result.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("broken_at", [1, 2, 3])
+def test_a_run_broken_off_and_resumed_is_the_same(broken_at, unbroken, mnist_file, small, tmp_path, monkeypatch):
+    """z2cnn has dropout, so that its random state counts as well."""
+    folder = tmp_path / "broken"
+    fit, epochs = keras.Model.fit, []
+
+    def killed(model, *args, **kwargs):
+        if len(epochs) == broken_at:
+            raise KeyboardInterrupt
+        epochs.append(1)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train.run(_config(), 1, folder, str(mnist_file))
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    keras.utils.set_random_seed(99)
+    train.run(_config(), 1, folder, str(mnist_file), resume=True)
+    assert _history(folder) == _history(unbroken[0])
+    for a, b in zip(_weights(folder), _weights(unbroken[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_seed_is_another_run(unbroken, mnist_file, small, tmp_path):
+    train.run(_config("z2cnn_rotmnist", "epochs=1"), 2, tmp_path / "run", str(mnist_file))
+    assert _history(tmp_path / "run")[0] != _history(unbroken[0])[0]
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(unbroken, mnist_file, small, tmp_path):
+    folder = tmp_path / "run"
+    train.run(_config(), 1, folder, str(mnist_file))
+    (folder / "last.keras").write_bytes(b"half a checkpoint")
+    train.run(_config(), 1, folder, str(mnist_file), resume=True)
+    assert _history(folder) == _history(unbroken[0])
+    for a, b in zip(_weights(folder), _weights(unbroken[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name in train.CHECKPOINTS:
+        (folder / name).write_bytes(b"nothing")
+    with pytest.raises(train.TrainingError, match="no checkpoint in .* can be read"):
+        train.run(_config(), 1, folder, str(mnist_file), resume=True)
+
+
+def test_a_run_is_not_overwritten(unbroken, mnist_file):
+    with pytest.raises(train.TrainingError, match="exists already; add --resume"):
+        train.run(_config(), 1, unbroken[0], str(mnist_file))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, capsys):
+    arguments = ["z2cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=3"]
+    status = train.main([*arguments, "--set", "optimizer.config.learning_rate=1e30"])
+    assert status == 1
+    assert "the loss is nan after epoch" in capsys.readouterr().err
+
+
+def test_command_line(mnist_file, small, tmp_path, capsys):
+    arguments = ["p4cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=1"]
+    assert train.main([*arguments, "--set", "train_examples=64", "--seed", "3"]) == 0
+    assert "p4cnn.rotmnist: test error" in capsys.readouterr().out
+    assert (tmp_path / "p4cnn.rotmnist-seed3" / "result.json").exists()
+    assert train.main(["p4cn_rotmnist"]) == 1
+    assert "no config 'p4cn_rotmnist'. Close names: p4cnn_rotmnist" in capsys.readouterr().err
+    assert train.main(["p4cnn_rotmnist", "--data", "nowhere.npz", "--runs", str(tmp_path)]) == 1
+    assert "no file 'nowhere.npz'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_configs(name):
+    config = load_config(name)
+    assert config["model"] in list_models()
+    model = create_model(config["model"], **config["model_args"])
+    keras.optimizers.deserialize(config["optimizer"])
+    assert config["name"].replace(".", "_") == name
+    assert config["paper"]["arxiv"]
+    module = __import__(f"training.configs.{name}", fromlist=["CONFIG"])
+    for word in ("Paper:", "Recipe:", "Time:", "Command:", f"python -m training.train {name}"):
+        assert word in module.__doc__
+    assert model.count_params() > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("epochs", "form key=value"), ("epoch=3", "has no 'epoch'"), ("model.width=3", "no section 'model'")],
+)
+def test_wrong_changes(change, message):
+    with pytest.raises(ValueError, match=message):
+        load_config("p4cnn_rotmnist", [change])
+
+
+def test_changes():
+    config = load_config("p4cnn_rotmnist", ["epochs=3", "model_args.group=P4M", "optimizer.config.learning_rate=0.1"])
+    assert config["epochs"] == 3
+    assert config["model_args"] == {"group": "P4M"}
+    assert config["optimizer"]["config"]["learning_rate"] == 0.1
+
+
+def test_zoo_entries_from_runs(unbroken, tmp_path):
+    folder, result = unbroken
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    manifest = tmp_path / "manifest.json"
+    for _ in range(2):  # an entry that is there is replaced whole
+        assert make_zoo.main([str(folder), str(folder), "--zoo", str(zoo), "--manifest", str(manifest)]) == 0
+    models = parse_manifest(json.loads(manifest.read_text()))
+    assert list(models) == ["z2cnn.rotmnist"]
+    assert models["z2cnn.rotmnist"].metrics["test_error"] == result["test_error"]
+    assert models["z2cnn.rotmnist"].metrics["test_error_std"] == 0
+    assert {f.name for f in (zoo / "z2cnn.rotmnist").iterdir()} == set(models["z2cnn.rotmnist"].files)
+    assert [f.name for f in zoo.iterdir()] == ["z2cnn.rotmnist"]
+    loaded = keras.saving.load_model(Path(zoo / "z2cnn.rotmnist"))
+    for a, b in zip(loaded.get_weights(), _weights(folder), strict=True):
+        np.testing.assert_array_equal(a, b)
