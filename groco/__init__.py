@@ -4,7 +4,7 @@
 >>> model = groco.from_pretrained("p4cnn.rotmnist")
 """
 
-from groco import groups, layers, models, pretrained, testing
+from groco import data, groups, layers, models, pretrained, testing
 from groco._version import __version__
 from groco.groups import Group, get_group, list_groups
 from groco.models import create_model, list_models
@@ -14,6 +14,7 @@ __all__ = [
     "Group",
     "__version__",
     "create_model",
+    "data",
     "from_pretrained",
     "get_group",
     "groups",

@@ -88,7 +88,9 @@ def test_other_shapes(caplog):
 
 
 def test_what_cannot_be_changed():
-    with pytest.raises(PretrainedError, match=r"layer 'conv1' does not fit.*only num_classes, include_top, input_shape"):
+    with pytest.raises(
+        PretrainedError, match=r"layer 'conv1' does not fit.*only num_classes, include_top, input_shape"
+    ):
         groco.from_pretrained(NAME, input_shape=(28, 28, 3))
     with pytest.raises(PretrainedError, match="does not fit"):
         groco.from_pretrained(NAME, width=11)

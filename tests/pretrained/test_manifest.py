@@ -106,7 +106,7 @@ def test_files_are_verified(tmp_path):
     good = FileInfo(4, sha256_of(path))
     assert verify_file(tmp_path, "file", good) == path
     path.write_bytes(b"evil")
-    with pytest.raises(PretrainedError, match="has sha256 .* the manifest expects"):
+    with pytest.raises(PretrainedError, match=r"has sha256 .* the manifest expects"):
         verify_file(tmp_path, "file", good)
     path.write_bytes(b"short"[:3])
     with pytest.raises(PretrainedError, match="has 3 bytes, the manifest expects 4"):

@@ -8,7 +8,7 @@ from PIL import Image
 
 import groco
 from groco.data import digits
-from groco.pretrained import PretrainedError, Preprocessor
+from groco.pretrained import Preprocessor, PretrainedError
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_wrong_files(preprocess, tmp_path):
     whole = tmp_path / "whole.png"
     Image.fromarray(digits()[0][0, ..., 0]).save(whole)
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[:100])
-    with pytest.raises(FileNotFoundError, match="no image file '.*missing.png'"):
+    with pytest.raises(FileNotFoundError, match=r"no image file '.*missing\.png'"):
         preprocess.read([whole, tmp_path / "missing.png"])
     with pytest.raises(FileNotFoundError, match="no image file"):
         preprocess.read([tmp_path])

@@ -122,7 +122,9 @@ def test_missing_files_say_where_to_get_them(tmp_path):
     (tmp_path / "mnist.npz").write_text("nothing")
     with pytest.raises(ValueError, match=r"is not an mnist\.npz"):
         rotated_mnist.load_mnist(tmp_path / "mnist.npz")
-    np.savez(tmp_path / "mnist.npz", **dict.fromkeys(("x_train", "x_test"), np.zeros((5, 28, 28))), y_train=[], y_test=[])
+    np.savez(
+        tmp_path / "mnist.npz", **dict.fromkeys(("x_train", "x_test"), np.zeros((5, 28, 28))), y_train=[], y_test=[]
+    )
     with pytest.raises(ValueError, match="MNIST has 70,000"):
         rotated_mnist.load_mnist(tmp_path / "mnist.npz")
 
@@ -148,7 +150,7 @@ def test_tensorflow_datasets_builder(config, mnist_file, small, tmp_path):
         rows = np.concatenate([images[:5].reshape(-1, 784) / 255, labels[:5, None]], axis=1)
         for split in ("train", "test"):
             _write_amat(manual, split, rows)
-        expected = {split: (images[:5], labels[:5]) for split in ("train", "test")}
+        expected = dict.fromkeys(("train", "test"), (images[:5], labels[:5]))
     else:
         (manual / "mnist.npz").symlink_to(mnist_file)
         expected = rotated_mnist.regenerate(mnist_file)

@@ -88,7 +88,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(unbroken, mnist_file,
         np.testing.assert_array_equal(a, b)
     for name in train.CHECKPOINTS:
         (folder / name).write_bytes(b"nothing")
-    with pytest.raises(train.TrainingError, match="no checkpoint in .* can be read"):
+    with pytest.raises(train.TrainingError, match=r"no checkpoint in .* can be read"):
         train.run(_config(), 1, folder, str(mnist_file), resume=True)
 
 

@@ -1,4 +1,4 @@
-"""The tensorflow-datasets builder of rotated MNIST: importing this module makes `tfds.load("rotated_mnist/...")` work."""
+"""The tensorflow-datasets builder of rotated MNIST; with it imported, `tfds.load("rotated_mnist/...")` works."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 For `original`: download mnist_rotation_new.zip from {rotated_mnist.DOWNLOAD_PAGE} and unpack
 {rotated_mnist.AMAT_FILES["train"]} and {rotated_mnist.AMAT_FILES["test"]} into the manual folder.
-For `regenerated` nothing is needed: MNIST is taken from {MNIST_FILE} in the manual folder if it is there, and downloaded
-by keras.datasets otherwise.
+For `regenerated` nothing is needed: MNIST is taken from {MNIST_FILE} in the manual folder if it is there, and
+downloaded by keras.datasets otherwise.
 """
 
     def _info(self) -> tfds.core.DatasetInfo:
