@@ -17,9 +17,12 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
 
+BACKEND_TESTS = tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
+# JAX compiles each operation of each shape by itself, which makes these tests 8 times slower: of long lists of cases
+# every fifth is run there.
 test-backends: $(VENV)/backends.installed
-	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(BACKEND_TESTS) --share 5
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

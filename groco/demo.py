@@ -80,7 +80,7 @@ def _draw(path: Path, model: keras.Model, prepared: np.ndarray, images: np.ndarr
     from groco.plotting import plot_feature_maps
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    index = 4
+    index = 21
     plot_feature_maps(model, prepared[index], "relu2", path, picture=images[index, ..., 0])
 
 

@@ -35,8 +35,8 @@ def equivariance_errors(
         group: the group that acts; by default the layer's own `subgroup`.
         ndim: dimension of the grid. By default that of the layer or the group; names that exist in several dimensions
             need it.
-        input_group: the group on which the inputs are given; by default the layer's own `group`, else `group`.
-        output_group: the group on which the outputs are given; by default the layer's own `subgroup`, else `group`.
+        input_group: the group on which the inputs are given; by default the layer's own, else `group`.
+        output_group: the group on which the outputs are given; by default the layer's own, else `group`.
         output: what the outputs are: `"image"` (batch, *spatial, channels), `"signal"` (batch, *spatial, |group|,
             channels), `"fibre"` (batch, |group|, channels), `"invariant"`, or `"auto"`, told from the rank: an image,
             a signal, or else invariant, but a fibre if the second to last axis (last, with channels_first) of a
@@ -53,8 +53,8 @@ def equivariance_errors(
     """
     ndim, group = _which_group(layer, group, ndim)
     data_format = data_format or getattr(layer, "data_format", None) or keras.config.image_data_format()
-    on_input = get_group(input_group or _own_group(layer, "group") or group, ndim)
-    declared_output = output_group or _own_group(layer, "subgroup")
+    on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
+    declared_output = output_group or _own_group(layer, "output_group")
     on_output = get_group(declared_output or group, ndim)
     inputs = np.asarray(inputs)
     if inputs.ndim not in (ndim + 2, ndim + 3):

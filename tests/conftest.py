@@ -11,6 +11,29 @@ import numpy as np
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--share",
+        type=int,
+        default=1,
+        metavar="N",
+        help="run every N-th case of the tests with more than 2 N cases; for backends that compile each operation",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    share = config.getoption("--share")
+    cases: dict[str, list] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out = {
+        item for family in cases.values() if len(family) > 2 * share for item in set(family) - set(family[::share])
+    }
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_keras():
     """Each test has the same random weights whatever ran before it, and leaves no global state behind."""

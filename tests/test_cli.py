@@ -68,8 +68,8 @@ def test_evaluate(files, capsys, tmp_path):
 
     folder = tmp_path / "classes"
     for index in range(0, 1000, 100):
-        (folder / str(labels[index])).mkdir(parents=True)
-        Image.fromarray(images[index, ..., 0]).save(folder / str(labels[index]) / "digit.png")
+        (folder / str(labels[index])).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[index, ..., 0]).save(folder / str(labels[index]) / f"{index}.png")
     status, out, _ = _run(capsys, "evaluate", NAME, "--data", folder)
     assert status == 0
     assert "of 10 wrong" in out

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "feature_maps.png"
 BEGIN, END = "<!-- trained models: written by training/write_readme.py -->", "<!-- end of trained models -->"
-PICTURED_DIGIT = 712
+PICTURED_DIGIT = 21
 
 
 def main(arguments: list[str] | None = None) -> int:

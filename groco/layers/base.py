@@ -45,6 +45,16 @@ class GroupLayer(keras.layers.Layer):
                 f"subgroup={self.subgroup.name!r} is not a subgroup of group={self.group.name!r}; use one of {names}."
             )
 
+    @property
+    def input_group(self) -> Group:
+        """The group on which the inputs are given."""
+        return self.group
+
+    @property
+    def output_group(self) -> Group:
+        """The group on which the outputs are written."""
+        return self.subgroup
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -74,12 +84,14 @@ class GroupLayer(keras.layers.Layer):
             raise self._error(f"{argument} is an int or {self.rank} ints, at least {minimum} each, got {value!r}.")
         return tuple(int(v) for v in values)
 
-    def _check_equal_on_orbits(self, argument: str, values: tuple[int, ...]) -> None:
-        for orbit in self.subgroup.axis_orbits:
+    def _check_equal_on_orbits(self, argument: str, values: tuple[int, ...], group: Group | None = None) -> None:
+        """Raises ValueError unless the values are equal on axes that the group (the subgroup) exchanges."""
+        group = group or self.subgroup
+        for orbit in group.axis_orbits:
             if len({values[axis] for axis in orbit}) > 1:
                 names = ", ".join(AXIS_NAMES[self.rank][axis] for axis in orbit)
                 raise self._error(
-                    f"{argument}={values} differs along axes that {self.subgroup.name!r} exchanges ({names}); "
+                    f"{argument}={values} differs along axes that {group.name!r} exchanges ({names}); "
                     f"make it equal there, or use a group that does not exchange them."
                 )
 
@@ -104,20 +116,21 @@ class GroupLayer(keras.layers.Layer):
         return (batch, *axes, channels) if self.data_format == "channels_last" else (batch, channels, *axes)
 
     def _check_input_shape(self, shape, image_allowed: bool) -> None:
-        """Raises ValueError unless the shape is a signal on the group (or, where allowed, an image)."""
+        """Raises ValueError unless the shape is a signal on the input group (or, where allowed, an image)."""
+        group = self.input_group
         _, order, channels = self._split_shape(shape)
         ranks = [self.rank + 2, self.rank + 3] if image_allowed else [self.rank + 3]
         names = [f"{name}" for name in AXIS_NAMES[self.rank]]
-        wanted = [self._join_shape("batch", names, n, "channels") for n in (None, self.group.order)]
+        wanted = [self._join_shape("batch", names, n, "channels") for n in (None, group.order)]
         if len(shape) not in ranks:
             expected = f"an image {_pretty(wanted[0])} or " if image_allowed else ""
             raise self._error(
-                f"it needs {expected}a signal on {self.group.name!r} {_pretty(wanted[1])}, got shape {tuple(shape)}"
+                f"it needs {expected}a signal on {group.name!r} {_pretty(wanted[1])}, got shape {tuple(shape)}"
                 + ("." if image_allowed or len(shape) != self.rank + 2 else "; put a lifting convolution before it.")
             )
-        if len(shape) == self.rank + 3 and order != self.group.order:
+        if len(shape) == self.rank + 3 and order != group.order:
             raise self._error(
-                f"a signal on {self.group.name!r} has a group axis of length {self.group.order}, "
+                f"a signal on {group.name!r} has a group axis of length {group.order}, "
                 f"{_pretty(wanted[1])}, got shape {tuple(shape)}; use the group that the layer before writes."
             )
         if channels is None:
@@ -191,7 +204,7 @@ class GroupLayer(keras.layers.Layer):
             if size is None or padding_rule.is_exact(total, size, window, stride):
                 remedies.append(f"padding={equiv!r}")
             else:
-                remedies.append("a window of the parity of the size, or an odd stride")
+                remedies.append(f"padding={equiv!r} with a window of the parity of the size, or with an odd stride")
         if size is not None:
             sizes = padding_rule.working_sizes(self.padding, size, window, stride)
             if sizes:
