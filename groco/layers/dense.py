@@ -1,0 +1,200 @@
+"""Dense layers on the point group alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from groco.groups import Group, GroupLike, get_group
+from groco.groups._holohedry import NDIMS
+from groco.kernels import expand_kernel
+from groco.layers.base import GroupLayer, _is_int
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupDense(GroupLayer):
+    """Dense layer that is equivariant to a point group: a group convolution without a grid.
+
+    It is used like `keras.layers.Dense`, on what is left when the grid is pooled but not the group, for instance by
+    `GlobalGroupAveragePooling2D(group="P4", subgroup="P4")`. Writing on the subgroup H, it computes, with the kernel k
+    and the input f on the group G,
+
+        out(g) = sum over h in G of f(h) k(g^-1 h),    g in H
+
+    (Cohen & Welling 2016, arXiv 1602.07576, section 6). What is permuted in the input by an element of H is permuted
+    likewise in the output. More axes before the group's are treated alike, so that on a signal with a grid it is the
+    group convolution of kernel size 1.
+
+    Args:
+        units: number of output channels; each is one value on every element of the subgroup.
+        activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
+            activity_regularizer, kernel_constraint, bias_constraint: as in `keras.layers.Dense`. The kernel is
+            (|group|, channels, units), its fan-in |group| channels; the bias is shared over the group.
+        data_format: `"channels_last"` or `"channels_first"`; default from the Keras config.
+        group: name of the group on which the input is given, or the `Group`.
+        subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
+        ndim: dimension of the grid to which the group belongs. It is needed for names that there are in several
+            dimensions, as `"P1"`.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Input shape:
+        (batch, ..., |group|, channels); with channels_first (batch, channels, ..., |group|).
+
+    Output shape:
+        (batch, ..., |subgroup|, units); with channels_first (batch, units, ..., |subgroup|).
+
+    Raises:
+        ValueError: if an argument is not understood, the dimension of the group is not clear, or the input is not a
+            signal on the group.
+
+    Example:
+
+    >>> import numpy as np
+    >>> fibre = np.random.rand(2, 8, 16).astype("float32")
+    >>> GroupDense(10, group="P4M", activation="relu")(fibre).shape
+    (2, 8, 10)
+    >>> GroupDense(10, group="P4M", subgroup="P4")(fibre).shape
+    (2, 4, 10)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation=None,
+        use_bias: bool = True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        data_format: str | None = None,
+        *,
+        group: GroupLike,
+        subgroup: GroupLike | None = None,
+        ndim: int | None = None,
+        **kwargs,
+    ):
+        self.ndim = ndim  # groups are looked up with it
+        super().__init__(
+            group=group,
+            subgroup=subgroup,
+            data_format=data_format,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        if not _is_int(units) or units < 1:
+            raise self._error(f"units is an int, at least 1, got {units!r}.")
+        self.units = int(units)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+
+    def _find_group(self, argument: str, group: GroupLike) -> Group:
+        if self.ndim is None:
+            self.ndim = self._find_ndim(group)
+        if self.ndim not in NDIMS:
+            raise self._error(f"ndim is 1, 2 or 3, got {self.ndim!r}.")
+        self.rank = self.ndim
+        return super()._find_group(argument, group)
+
+    def _find_ndim(self, group: GroupLike) -> int:
+        if isinstance(group, Group):
+            return group.ndim
+        found = [ndim for ndim in NDIMS if _is_group(group, ndim)]
+        if len(found) != 1:
+            where = f"in {', '.join(f'{ndim}-D' for ndim in found)}" if found else "in no dimension"
+            raise self._error(f"there is a group {group!r} {where}; use ndim to say which, or give a Group.")
+        return found[0]
+
+    def build(self, input_shape):
+        channels = self._check_fibre(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.group.order, channels, self.units),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        last = self.data_format == "channels_last"
+        axes = {-2: self.group.order, -1: channels} if last else {1: channels, -1: self.group.order}
+        self.input_spec = keras.InputSpec(min_ndim=3, axes=axes)
+        super().build(input_shape)
+
+    def _check_fibre(self, shape) -> int:
+        """The number of channels of an input shape. Raises ValueError unless it is that of a signal on the group."""
+        last, order = self.data_format == "channels_last", self.group.order
+        wanted = f"(batch, ..., {order}, channels)" if last else f"(batch, channels, ..., {order})"
+        if len(shape) < 3:
+            raise self._error(
+                f"it needs a signal on {self.group.name!r} {wanted}, got shape {tuple(shape)}; keep the group axis by "
+                f"pooling with subgroup={self.group.name!r}, or use keras.layers.Dense for features without one."
+            )
+        length, channels = (shape[-2], shape[-1]) if last else (shape[-1], shape[1])
+        if length != order:
+            raise self._error(
+                f"a signal on {self.group.name!r} has a group axis of length {order}, {wanted}, "
+                f"got shape {tuple(shape)}; use the group that the layer before writes."
+            )
+        if channels is None:
+            raise self._error(f"the number of channels must be known, got shape {tuple(shape)}.")
+        return channels
+
+    def call(self, inputs):
+        outputs = self._to_channels_last(inputs)
+        kernel = ops.reshape(self.kernel, (*(1,) * self.rank, *self.kernel.shape))  # of a convolution of size 1
+        kernel = expand_kernel(kernel, self.group, self.subgroup)
+        kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
+        outputs = ops.einsum("...hc,hcgo->...go", outputs, kernel)
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self._from_channels_last(self.activation(outputs))
+
+    def compute_output_shape(self, input_shape):
+        self._check_fibre(input_shape)
+        if self.data_format == "channels_last":
+            return (*input_shape[:-2], self.subgroup.order, self.units)
+        return (input_shape[0], self.units, *input_shape[2:-1], self.subgroup.order)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["allow_non_equivariance"]  # nothing here could break it
+        return {
+            **config,
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+            "ndim": self.ndim,
+        }
+
+
+def _is_group(name: GroupLike, ndim: int) -> bool:
+    try:
+        get_group(name, ndim)
+    except ValueError:
+        return False
+    return True
