@@ -42,7 +42,7 @@ def plot_feature_maps(
 
     group = get_group(group, 2)
     image = np.asarray(image)
-    features = keras.Model(model.inputs, model.get_layer(layer).output)
+    features = keras.Model(model.input, model.get_layer(layer).output)
     shape = features.output_shape
     if len(shape) != 5 or shape[3] != group.order:
         raise ValueError(f"The layer {layer!r} has output {shape}, not a signal on {group.name!r} with {group.order}.")

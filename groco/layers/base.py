@@ -204,7 +204,7 @@ class GroupLayer(keras.layers.Layer):
             if size is None or padding_rule.is_exact(total, size, window, stride):
                 remedies.append(f"padding={equiv!r}")
             else:
-                remedies.append(f"padding={equiv!r} with a window of the parity of the size, or with an odd stride")
+                remedies.append(f"a window of the parity of the size, or an odd stride, with {equiv}")
         if size is not None:
             sizes = padding_rule.working_sizes(self.padding, size, window, stride)
             if sizes:

@@ -194,8 +194,8 @@ def channelwise_conv(inputs, kernel, strides, dilation_rate):
     if keras.backend.backend() == "torch":
         inputs = merge_last_axes(ops.swapaxes(inputs, -2, -1))
         return ops.conv(inputs, ops.reshape(kernel, (*size, order, channels * maps)), **arguments)
-    # The gradient of XLA's convolution of groups of channels, which Keras takes here, is 10 to 50 times slower than
-    # that of a dense convolution of a few channels with zeros where they would mix.
+    # The gradient of XLA's convolution of groups of channels, which Keras takes here, is many times slower on a CPU
+    # than that of a dense convolution of a few channels with zeros where they would mix.
     width = max(1, BLOCK // max(order, maps))
     outputs = []
     for start in range(0, channels, width):

@@ -139,7 +139,9 @@ def p4cnn_rp(
         return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
 
     def pool(x, size: int, name: str):
-        return GroupMaxPooling2D(size, group=group, subgroup="P1", keepdims=False, name=name)(x)
+        if size > 1:
+            x = GroupMaxPooling2D(size, group=group, name=name)(x)
+        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=f"rotation_{name}")(x)
 
     inputs = keras.Input(input_shape, name="image")
     outputs = _body(inputs, convolve, pool, width, dropout)

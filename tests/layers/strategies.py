@@ -212,8 +212,7 @@ def poolings(draw, module, *names: str):
         kwargs["keepdims"] = False
         measure = {"output": "image"}
     sizes = draw(spatial_sizes(windows))
-    on = None if subgroup is None and draw(st.sampled_from((False, False, False, True))) else group
-    shape = join(kwargs["data_format"], sizes, on, draw(st.integers(1, 3)))
+    shape = join(kwargs["data_format"], sizes, group, draw(st.integers(1, 3)))
     generic = all(size >= window for size, window in zip(sizes, windows, strict=True))
     return Case(layer_of(module, draw(st.sampled_from(names)), ndim), kwargs, shape, generic, measure)
 

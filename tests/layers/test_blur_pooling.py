@@ -131,17 +131,18 @@ def test_every_group_of_space(group, rng):
 def test_padding_does_not_darken_the_border():
     for pool_size, size in ((2, 6), (3, 7), (4, 6), (5, 7)):
         layer = GroupBlurPooling2D(pool_size, padding="same_equiv", group="P4M")
-        np.testing.assert_allclose(_numpy(layer(np.ones((1, size, size, 1), "float32"))), 1.0, atol=1e-6)
+        np.testing.assert_allclose(_numpy(layer(np.ones((1, size, size, 8, 1), "float32"))), 1.0, atol=1e-6)
 
 
 def test_shifts_change_it_less_than_plain_subsampling(rng):
     """What it is for (Zhang 2019): a checkerboard, which aliases, is gone whatever the shift."""
-    board = (np.indices((8, 8)).sum(axis=0) % 2)[None, :, :, None].astype("float32")
+    board = (np.indices((8, 8)).sum(axis=0) % 2)[None, :, :, None, None].astype("float32")
+    board = np.repeat(board, 8, axis=3)
     blur = GroupBlurPooling2D(4, group="P4M")
     plain = GroupBlurPooling2D(1, group="P1")
     np.testing.assert_allclose(_numpy(blur(board)), 0.5, atol=1e-6)
     np.testing.assert_allclose(_numpy(blur(np.roll(board, 1, axis=1))), 0.5, atol=1e-6)
-    assert np.ptp([_numpy(plain(board)), _numpy(plain(np.roll(board, 1, axis=1)))]) == 1.0
+    assert np.ptp([_numpy(plain(part)) for part in (board[:, :, :, :1], np.roll(board, 1, axis=1)[:, :, :, :1])]) == 1.0
 
 
 def test_the_recipes_of_the_docstring(rng):
@@ -195,7 +196,7 @@ def test_graphs_without_sizes(padding, pool_size, rng):
         ({"strides": (2, 1)}, None, "strides"),
         ({"padding": "reflect"}, None, "padding is one of"),
         ({}, (None, 7, 8, 4, 3), "with height 7, window 4.*an input size of 6 or 8"),
-        ({"pool_size": 3}, (None, 8, 8, 3), "with height 8, window 3.*an input size of 7 or 9"),
+        ({"pool_size": 3}, (None, 8, 8, 4, 3), "with height 8, window 3.*an input size of 7 or 9"),
         ({"pool_size": 2, "strides": 5}, (None, 11, 11, 4, 3), "nothing but padding"),
     ],
 )

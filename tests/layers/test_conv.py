@@ -165,7 +165,7 @@ def test_contract(ndim, lifting, tmp_path):
         "padding": "same_equiv",
         "group": group,
         "subgroup": subgroup,
-        "activation": "tanh",
+        "activation": "elu",
         "kernel_regularizer": "l2",
         "bias_constraint": "max_norm",
     }

@@ -196,7 +196,7 @@ def test_contract(ndim, lifting, tmp_path):
         "depth_multiplier": 2,
         "group": group,
         "subgroup": subgroup,
-        "activation": "tanh",
+        "activation": "elu",
         "depthwise_regularizer": "l2",
         "bias_constraint": "max_norm",
     }

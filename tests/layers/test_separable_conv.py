@@ -248,7 +248,7 @@ def test_contract(ndim, lifting, factorization, tmp_path):
         "depth_multiplier": 2 if factorization == "depthwise" else 1,
         "group": group,
         "subgroup": subgroup,
-        "activation": "tanh",
+        "activation": "elu",
         "depthwise_initializer": "he_normal",
         "pointwise_regularizer": "l2",
         "bias_constraint": "max_norm",
