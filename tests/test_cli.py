@@ -51,7 +51,8 @@ def test_predict(files, capsys):
 def test_predict_dark_on_light(files, capsys, tmp_path):
     paths, labels = files
     inverted = tmp_path / "inverted.png"
-    Image.fromarray(255 - np.asarray(Image.open(paths[1]))).save(inverted)
+    with Image.open(paths[1]) as image:
+        Image.fromarray(255 - np.asarray(image)).save(inverted)
     _, out, _ = _run(capsys, "predict", NAME, inverted, "--invert")
     assert out.split("\t")[1] == str(labels[1])
 
@@ -135,7 +136,8 @@ def test_demo(capsys, tmp_path):
     assert status == 0
     assert "images per second" in out
     assert out.count("ok    ") == 4
-    assert Image.open(picture).size[0] > 300
+    with Image.open(picture) as image:
+        assert image.size[0] > 300
 
 
 def test_demo_fails_if_a_check_fails(capsys, tmp_path, monkeypatch):
