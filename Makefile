@@ -19,10 +19,10 @@ test: $(VENV)/test.installed
 
 BACKEND_TESTS = tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
 # JAX compiles each operation of each shape by itself, which makes these tests 8 times slower: of long lists of cases
-# every fifth is run there.
+# every tenth is run there.
 test-backends: $(VENV)/backends.installed
 	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(BACKEND_TESTS) --share 5
+	KERAS_BACKEND=jax GROCO_PROPERTY_CASES=10 $(BIN)/python -m pytest $(BACKEND_TESTS) --share 10
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """What all tests share. The backend is that of KERAS_BACKEND, TensorFlow if it is not set."""
 
+import itertools
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -39,8 +40,21 @@ def _fresh_keras():
     """Each test has the same random weights whatever ran before it, and leaves no global state behind."""
     keras.utils.set_random_seed(0)
     yield
+    _drop_compiled_operations()
     keras.config.set_dtype_policy("float32")
     keras.config.set_image_data_format("channels_last")
+
+
+def _drop_compiled_operations():
+    """JAX keeps what it has compiled for every shape, which in these tests comes to tens of gigabytes."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if next(_tests_run) % 50 == 0:
+            jax.clear_caches()
+
+
+_tests_run = itertools.count(1)
 
 
 @pytest.fixture
