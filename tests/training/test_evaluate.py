@@ -1,0 +1,36 @@
+"""Evaluating a trained model says whether it still has the error that the manifest states."""
+
+import dataclasses
+
+import pytest
+
+import groco
+from groco.data import digits
+from training import datasets, evaluate
+
+NAME = "p4cnn.rotmnist"
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """The test set is the 1,000 digits that come with groco; their error becomes the manifest's."""
+    monkeypatch.setattr(datasets, "load", lambda *args, **kwargs: {"test": digits()})
+    images, labels = digits()
+    logits = groco.from_pretrained(NAME).predict(groco.preprocessor(NAME)(images), batch_size=500, verbose=0)
+    return float((logits.argmax(axis=-1) != labels).mean())
+
+
+def test_evaluate(sample, monkeypatch, capsys):
+    info = groco.model_info(NAME)
+    for stated, status in ((sample, 0), (sample + 0.01, 1)):
+        changed = dataclasses.replace(info, metrics={**info.metrics, "test_error": stated})
+        monkeypatch.setattr(groco, "model_info", lambda name, changed=changed: changed)
+        assert evaluate.main([NAME]) == status
+        assert f"{100 * sample:.2f} % error on 1,000 images" in capsys.readouterr().out
+
+
+def test_errors_are_one_line(capsys, tmp_path):
+    assert evaluate.main(["resnet"]) == 1
+    assert "no trained model 'resnet'" in capsys.readouterr().err
+    assert evaluate.main([NAME, "--data", str(tmp_path / "mnist.npz")]) == 1
+    assert "There is no file" in capsys.readouterr().err
