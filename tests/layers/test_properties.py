@@ -97,7 +97,7 @@ def _refusal(case: Case) -> str | None:
 
 def _precision(case: Case) -> str:
     dtype = case.kwargs["dtype"]
-    if keras.backend.backend() == "torch" and getattr(case.layer, "_reduce", None) is keras.ops.mean:
+    if keras.backend.backend() != "tensorflow" and getattr(case.layer, "_reduce", None) is keras.ops.mean:
         return "float32" if dtype == "float64" else dtype  # Keras' mean is in single precision there
     return dtype
 
