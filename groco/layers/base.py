@@ -22,6 +22,7 @@ class GroupLayer(keras.layers.Layer):
     """
 
     rank: int
+    padding: Any  # how windows are padded; in GroupZeroPadding, by how much
 
     def __init__(
         self,
@@ -100,6 +101,30 @@ class GroupLayer(keras.layers.Layer):
         if lowered not in padding_rule.PADDINGS:
             raise self._error(f"padding is one of {', '.join(padding_rule.PADDINGS)}, got {padding!r}.")
         return lowered
+
+    def _positive(self, argument: str, value) -> int:
+        return self._per_axis(argument, (value,) * self.rank)[0]
+
+    def _set_windows(self, kernel_size, strides, dilation_rate, padding) -> None:
+        """Checks and keeps the arguments that say which windows a convolution reads."""
+        self.kernel_size = self._per_axis("kernel_size", kernel_size)
+        self.strides = self._per_axis("strides", strides)
+        self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise self._error(
+                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1, "
+                "as in Keras' convolutions."
+            )
+        self._check_equal_on_orbits("kernel_size", self.kernel_size)
+        if not self.allow_non_equivariance:
+            self._check_equal_on_orbits("strides", self.strides)
+            self._check_equal_on_orbits("dilation_rate", self.dilation_rate)
+        self.padding = self._check_padding(padding)
+
+    @property
+    def _windows(self) -> tuple[int, ...]:
+        """Points from the first to the last of a window, on each axis."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
 
     # -- shapes ----------------------------------------------------------------------------------------------------
 

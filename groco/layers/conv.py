@@ -51,19 +51,7 @@ class BaseGroupConv(GroupLayer):
         self.groups = self._positive("groups", groups)
         if self.filters % self.groups:
             raise self._error(f"filters={filters} is not a multiple of groups={groups}.")
-        self.kernel_size = self._per_axis("kernel_size", kernel_size)
-        self.strides = self._per_axis("strides", strides)
-        self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise self._error(
-                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1, "
-                "as in Keras' convolutions."
-            )
-        self._check_equal_on_orbits("kernel_size", self.kernel_size)
-        if not self.allow_non_equivariance:
-            self._check_equal_on_orbits("strides", self.strides)
-            self._check_equal_on_orbits("dilation_rate", self.dilation_rate)
-        self.padding = self._check_padding(padding)
+        self._set_windows(kernel_size, strides, dilation_rate, padding)
         self.activation = keras.activations.get(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -72,13 +60,6 @@ class BaseGroupConv(GroupLayer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-
-    def _positive(self, argument: str, value) -> int:
-        return self._per_axis(argument, (value,) * self.rank)[0]
-
-    @property
-    def _windows(self) -> tuple[int, ...]:
-        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
 
     def build(self, input_shape):
         self._check_input_shape(input_shape, image_allowed=True)

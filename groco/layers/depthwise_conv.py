@@ -50,19 +50,7 @@ class BaseDepthwiseGroupConv(GroupLayer):
             **kwargs,
         )
         self.depth_multiplier = self._positive("depth_multiplier", depth_multiplier)
-        self.kernel_size = self._per_axis("kernel_size", kernel_size)
-        self.strides = self._per_axis("strides", strides)
-        self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise self._error(
-                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1, "
-                "as in Keras' convolutions."
-            )
-        self._check_equal_on_orbits("kernel_size", self.kernel_size)
-        if not self.allow_non_equivariance:
-            self._check_equal_on_orbits("strides", self.strides)
-            self._check_equal_on_orbits("dilation_rate", self.dilation_rate)
-        self.padding = self._check_padding(padding)
+        self._set_windows(kernel_size, strides, dilation_rate, padding)
         self.activation = keras.activations.get(activation)
         self.use_bias = bool(use_bias)
         self.depthwise_initializer = keras.initializers.get(depthwise_initializer)
@@ -71,13 +59,6 @@ class BaseDepthwiseGroupConv(GroupLayer):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.depthwise_constraint = keras.constraints.get(depthwise_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-
-    def _positive(self, argument: str, value) -> int:
-        return self._per_axis(argument, (value,) * self.rank)[0]
-
-    @property
-    def _windows(self) -> tuple[int, ...]:
-        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
 
     # -- weights ---------------------------------------------------------------------------------------------------
 
