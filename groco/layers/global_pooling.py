@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.pooling import CosetPooling
+from groco.layers.pooling import CosetPooling, mean
 
 
 class BaseGlobalGroupPooling(CosetPooling):
@@ -104,7 +104,7 @@ class GlobalGroupAveragePooling1D(BaseGlobalGroupPooling):
     """`GlobalGroupAveragePooling2D` for signals on a group of the line, (batch, steps, |group|, channels)."""
 
     rank = 1
-    _reduce = staticmethod(ops.mean)
+    _reduce = staticmethod(mean)
 
 
 @keras.saving.register_keras_serializable(package="groco")
@@ -112,7 +112,7 @@ class GlobalGroupAveragePooling2D(BaseGlobalGroupPooling):
     """Mean over all points and over the group, or over the cosets of a subgroup; see `GlobalGroupMaxPooling2D`."""
 
     rank = 2
-    _reduce = staticmethod(ops.mean)
+    _reduce = staticmethod(mean)
 
 
 @keras.saving.register_keras_serializable(package="groco")
@@ -120,4 +120,4 @@ class GlobalGroupAveragePooling3D(BaseGlobalGroupPooling):
     """`GlobalGroupAveragePooling2D` for signals on a group of space."""
 
     rank = 3
-    _reduce = staticmethod(ops.mean)
+    _reduce = staticmethod(mean)

@@ -14,10 +14,18 @@ from groco.groups import GroupLike
 from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
 
 
+def mean(inputs, axis, keepdims: bool = False):
+    """The mean over axes, in the precision of the inputs: Keras' own is in single precision on PyTorch and JAX."""
+    if keras.backend.standardize_dtype(inputs.dtype) != "float64":
+        return ops.mean(inputs, axis=axis, keepdims=keepdims)
+    total = ops.sum(inputs, axis=axis, keepdims=keepdims)
+    return total / ops.cast(ops.size(inputs) / ops.size(total), "float64")
+
+
 class CosetPooling(GroupLayer):
     """Base of the layers that reduce a signal on `group` to one on `subgroup`, over cosets, by `_reduce`."""
 
-    _reduce: Any  # ops.max or ops.mean
+    _reduce: Any  # ops.max or mean
 
     def _pool_cosets(self, signal):
         """(..., |group|, channels) -> (..., |subgroup|, channels)."""
@@ -126,7 +134,7 @@ class BaseGroupMaxPooling(BaseGroupPooling):
 
 
 class BaseGroupAveragePooling(BaseGroupPooling):
-    _reduce = staticmethod(ops.mean)
+    _reduce = staticmethod(mean)
 
     def _pool_windows(self, inputs):
         """The mean of the points inside the image: padding is left out of it."""

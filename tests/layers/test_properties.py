@@ -66,7 +66,7 @@ def check(case: Case, report: Report) -> None:
     if message is None:
         dtype = case.kwargs["dtype"]
         error = equivariance_error(*_made(case), **case.measure)
-        assert error <= TOLERANCE[_precision(case)], f"error {error:.1e}"
+        assert error <= TOLERANCE[dtype], f"error {error:.1e}"
         report.worst[dtype] = max(report.worst[dtype], error)
         report.outcomes["equivariant"] += 1
     elif "breaks equivariance" in message:
@@ -93,13 +93,6 @@ def _refusal(case: Case) -> str | None:
         assert message.startswith(f"{case.layer.__name__} (name='tested'): ")
         assert FIX.search(message), f"it does not say what would work: {message}"
     return message
-
-
-def _precision(case: Case) -> str:
-    dtype = case.kwargs["dtype"]
-    if keras.backend.backend() != "tensorflow" and getattr(case.layer, "_reduce", None) is keras.ops.mean:
-        return "float32" if dtype == "float64" else dtype  # Keras' mean is in single precision there
-    return dtype
 
 
 def _made(case: Case, batch: int = 1):
