@@ -1,5 +1,6 @@
 """Group-equivariant layers, named and called like those of Keras."""
 
+from groco.layers.batch_normalization import GroupBatchNormalization
 from groco.layers.blur_pooling import (
     GroupBlurPooling1D,
     GroupBlurPooling2D,
@@ -81,6 +82,7 @@ __all__ = [
     "GroupAveragePooling1D",
     "GroupAveragePooling2D",
     "GroupAveragePooling3D",
+    "GroupBatchNormalization",
     "GroupBlurPooling1D",
     "GroupBlurPooling2D",
     "GroupBlurPooling3D",

@@ -8,12 +8,13 @@ import numpy as np
 TOLERANCE = 1e-5
 
 
-def check_layer(cls, kwargs, input_shape, *, trainable_weights, sizes_may_be_unknown=True, tmp_path):
+def check_layer(cls, kwargs, input_shape, *, trainable_weights, other_weights=0, sizes_may_be_unknown=True, tmp_path):
     """Takes a layer through shapes, configs, saving, dtypes, data formats and a training step.
 
     Args:
         input_shape: of one example, without the batch axis, channels_last.
         trainable_weights: how many trainable weights the layer has.
+        other_weights: how many others it has, which training changes too.
         sizes_may_be_unknown: whether spatial sizes may be None when a model is built.
     """
     rng = np.random.default_rng(1)
@@ -21,7 +22,7 @@ def check_layer(cls, kwargs, input_shape, *, trainable_weights, sizes_may_be_unk
     layer = cls(**kwargs)
     outputs = _numpy(layer(inputs))
     assert len(layer.trainable_weights) == trainable_weights
-    assert not layer.non_trainable_weights
+    assert len(layer.non_trainable_weights) == other_weights
     scale = np.abs(outputs).max()
 
     # Shapes: what is computed is what comes out, before and after the layer is built, batch known or not.

@@ -1,0 +1,102 @@
+"""Batch normalisation of signals on a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="groco")
+class GroupBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation of whole group channels: one mean, variance, scale and offset for all elements of the group.
+
+    It computes what `keras.layers.BatchNormalization` computes on the channel axis of a signal on a group, which is
+    equivariant because all elements share the statistics, and takes images as well. On TensorFlow, where statistics
+    over many axes are slow and lose digits, it takes the moments of each element and channel first and combines them;
+    on JAX and PyTorch it is Keras' own.
+
+    Args:
+        momentum, epsilon, center, scale, beta_initializer, gamma_initializer, moving_mean_initializer,
+            moving_variance_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint,
+            synchronized: as in `keras.layers.BatchNormalization`.
+        data_format: `"channels_last"` or `"channels_first"`; default from the Keras config.
+        **kwargs: `name`, `dtype`, `trainable`.
+
+    Input shape:
+        (batch, *spatial, |group|, channels); with channels_first (batch, channels, *spatial, |group|). Images as well.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: if `data_format` is neither, or `axis` is given: which axis is normalised is known.
+
+    Example:
+
+    >>> import numpy as np
+    >>> signal = np.random.rand(2, 8, 8, 4, 3).astype("float32")
+    >>> layer = GroupBatchNormalization()
+    >>> layer(signal, training=True).shape
+    (2, 8, 8, 4, 3)
+    >>> layer.gamma.shape
+    (3,)
+    """
+
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-3, *, data_format: str | None = None, **kwargs):
+        if "axis" in kwargs or "renorm" in kwargs:
+            raise ValueError(
+                f"{type(self).__name__} takes neither axis, which data_format says, nor renorm; "
+                "keras.layers.BatchNormalization takes both."
+            )
+        data_format = keras.config.image_data_format() if data_format is None else data_format
+        if data_format not in ("channels_last", "channels_first"):
+            raise ValueError(
+                f"{type(self).__name__}: data_format is 'channels_last' or 'channels_first', got {data_format!r}."
+            )
+        super().__init__(axis=-1 if data_format == "channels_last" else 1, momentum=momentum, epsilon=epsilon, **kwargs)
+        self.data_format = data_format
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for key in ("axis", "renorm", "renorm_clipping", "renorm_momentum"):
+            config.pop(key, None)
+        return {**config, "data_format": self.data_format}
+
+    def call(self, inputs, training=None, mask=None):
+        if keras.backend.backend() != "tensorflow" or self.axis != -1 or len(inputs.shape) < 4:
+            return super().call(inputs, training=training, mask=mask)
+        if mask is not None or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        # Rows of all elements and channels: statistics and arithmetic over the first of two axes are fast and exact.
+        copies, channels = inputs.shape[-2], inputs.shape[-1]
+        if copies is None:
+            copies = ops.shape(inputs)[-2]
+        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        rows = ops.reshape(ops.cast(inputs, dtype), (-1, copies * channels))
+        if training and self.trainable:
+            mean, variance = _combined_moments(rows, copies, channels)
+            self._follow(self.moving_mean, mean)
+            self._follow(self.moving_variance, variance)
+        else:
+            mean, variance = ops.cast(self.moving_mean, dtype), ops.cast(self.moving_variance, dtype)
+        scale = ops.rsqrt(variance + self.epsilon)
+        if self.scale:
+            scale = scale * ops.cast(self.gamma, dtype)
+        offset = -mean * scale
+        if self.center:
+            offset = offset + ops.cast(self.beta, dtype)
+        rows = rows * ops.tile(scale, [copies]) + ops.tile(offset, [copies])
+        return ops.cast(ops.reshape(rows, ops.shape(inputs)), self.compute_dtype)
+
+    def _follow(self, moving, value) -> None:
+        moving.assign(moving * self.momentum + ops.cast(value, moving.dtype) * (1.0 - self.momentum))
+
+
+def _combined_moments(rows, copies, channels):
+    """Mean and variance of each channel, from those of each of its copies: var = E[var_g] + var[mean_g]."""
+    means, variances = ops.moments(rows, axes=[0])
+    means, variances = (ops.reshape(m, (copies, channels)) for m in (means, variances))
+    mean, between = ops.moments(means, axes=[0])
+    return mean, ops.mean(variances, axis=0) + between

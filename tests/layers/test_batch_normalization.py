@@ -1,0 +1,132 @@
+"""Batch normalisation of whole group channels: the definition, exactly, in training and in inference."""
+
+import keras
+import numpy as np
+import pytest
+
+from groco.layers import GroupBatchNormalization
+from groco.testing import assert_equivariant
+from tests.layers.contract import check_layer
+
+EPSILON = 1e-3
+# Images, signals on groups of the line, the plane and space, and rows.
+SHAPES = [(6, 5), (6, 5, 3), (6, 5, 2, 3), (6, 5, 4, 8, 3), (4, 3, 2, 3, 4, 3)]
+RANDOM = {
+    "beta_initializer": "random_normal",
+    "gamma_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=1),
+    "moving_mean_initializer": "random_normal",
+    "moving_variance_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=2),
+}
+
+
+def _numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor).astype("float64")
+
+
+def _definition(inputs, layer, mean, variance):
+    gamma = _numpy(layer.gamma) if layer.scale else 1.0
+    beta = _numpy(layer.beta) if layer.center else 0.0
+    return (inputs - mean) / np.sqrt(variance + EPSILON) * gamma + beta
+
+
+def _batch(rng, shape):
+    return 3.0 + 2.0 * rng.normal(size=shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("center", "scale"), [(True, True), (False, True), (True, False), (False, False)])
+def test_is_the_definition(shape, center, scale, rng):
+    inputs = _batch(rng, shape)
+    layer = GroupBatchNormalization(0.9, EPSILON, center=center, scale=scale, dtype="float64", **RANDOM)
+    layer.build(shape)
+    mean, variance = _numpy(layer.moving_mean), _numpy(layer.moving_variance)
+    inference = _numpy(layer(inputs, training=False))
+    np.testing.assert_allclose(inference, _definition(inputs, layer, mean, variance), rtol=1e-6, atol=1e-6)
+    axes = tuple(range(len(shape) - 1))
+    training = _numpy(layer(inputs, training=True))
+    np.testing.assert_allclose(
+        training, _definition(inputs, layer, inputs.mean(axes), inputs.var(axes)), rtol=1e-6, atol=1e-6
+    )
+    np.testing.assert_allclose(_numpy(layer.moving_mean), 0.9 * mean + 0.1 * inputs.mean(axes), rtol=1e-6)
+    np.testing.assert_allclose(_numpy(layer.moving_variance), 0.9 * variance + 0.1 * inputs.var(axes), rtol=1e-6)
+
+
+def test_statistics_keep_their_digits(rng):
+    """Over as many values as a large layer has, where a plain sum in float32 is wrong in the fourth digit."""
+    inputs = _batch(rng, (64, 32, 32, 8, 3)).astype("float32")
+    layer = GroupBatchNormalization(epsilon=EPSILON)
+    outputs = _numpy(layer(inputs, training=True))
+    exact = inputs.astype("float64")
+    axes = (0, 1, 2, 3)
+    expected = (exact - exact.mean(axes)) / np.sqrt(exact.var(axes) + EPSILON)
+    np.testing.assert_allclose(outputs, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("sizes", [(6, 6), (5, 7)])
+def test_equivariant_and_gradients_are_those_of_keras(training, sizes, rng):
+    signal = _batch(rng, (3, *sizes, 8, 2)).astype("float32")
+    layer = GroupBatchNormalization(**RANDOM)
+    layer.build(signal.shape)
+    assert_equivariant(lambda x: layer(x, training=training), signal, "P4M")
+    ours, keras_own = (_trained(make, signal) for make in (GroupBatchNormalization, keras.layers.BatchNormalization))
+    for weight, expected in zip(ours, keras_own, strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-5)
+
+
+def _trained(make, signal):
+    keras.utils.set_random_seed(0)
+    image = keras.Input(signal.shape[1:])
+    features = make(**RANDOM)(keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(3))(image))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling3D()(keras.layers.Activation("elu")(features)))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(signal, np.arange(9.0).reshape(3, 3), epochs=2, batch_size=3, verbose=0)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("shape", [(6, 2, 3), (6, 5, 4, 3), (3, 4, 2, 6, 3)])
+def test_channels_first(shape, rng):
+    inputs = _batch(rng, (4, *shape)).astype("float32")
+    first = GroupBatchNormalization(data_format="channels_first")
+    last = GroupBatchNormalization(data_format="channels_last")
+    outputs = _numpy(first(np.moveaxis(inputs, -1, 1), training=True))
+    np.testing.assert_allclose(np.moveaxis(outputs, 1, -1), _numpy(last(inputs, training=True)), atol=1e-5)
+    np.testing.assert_allclose(_numpy(first.moving_variance), _numpy(last.moving_variance), atol=1e-5)
+
+
+def test_frozen_layer_keeps_its_statistics(rng):
+    inputs = _batch(rng, (4, 5, 5, 4, 3)).astype("float32")
+    layer = GroupBatchNormalization(trainable=False)
+    np.testing.assert_array_equal(_numpy(layer(inputs, training=True)), _numpy(layer(inputs, training=False)))
+    np.testing.assert_array_equal(_numpy(layer.moving_mean), 0.0)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_low_precision_does_not_overflow(dtype, rng):
+    inputs = (1000.0 * rng.normal(size=(8, 6, 6, 8, 2))).astype("float32")
+    layer = GroupBatchNormalization(dtype=dtype)
+    outputs = layer(keras.ops.cast(inputs, layer.compute_dtype), training=True)
+    assert keras.backend.standardize_dtype(outputs.dtype) == layer.compute_dtype
+    axes = (0, 1, 2, 3)
+    values = _numpy(keras.ops.cast(outputs, "float32"))
+    np.testing.assert_allclose(values, (inputs - inputs.mean(axes)) / inputs.std(axes), atol=0.05)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_contract(rank, tmp_path, monkeypatch):
+    monkeypatch.setattr(GroupBatchNormalization, "rank", rank, raising=False)
+    check_layer(
+        GroupBatchNormalization,
+        {"momentum": 0.9, "center": True},
+        (*(5, 6, 4)[:rank], 2, 3),
+        trainable_weights=2,
+        other_weights=2,
+        tmp_path=tmp_path,
+    )
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="data_format is 'channels_last' or 'channels_first', got 'last'"):
+        GroupBatchNormalization(data_format="last")
+    with pytest.raises(ValueError, match="takes neither axis"):
+        GroupBatchNormalization(axis=-1)
