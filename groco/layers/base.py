@@ -80,8 +80,8 @@ class GroupLayer(keras.layers.Layer):
 
     def _per_axis(self, argument: str, value, minimum: int = 1) -> tuple[int, ...]:
         """An int or one int per spatial axis as a tuple, equal on axes that the subgroup exchanges."""
-        values = (value,) * self.rank if _is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
-        if len(values) != self.rank or any(not _is_int(v) or v < minimum for v in values):
+        values = (value,) * self.rank if is_int(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+        if len(values) != self.rank or any(not is_int(v) or v < minimum for v in values):
             raise self._error(f"{argument} is an int or {self.rank} ints, at least {minimum} each, got {value!r}.")
         return tuple(int(v) for v in values)
 
@@ -297,7 +297,7 @@ def split_last_axis(inputs, *lengths: int):
     return ops.reshape(inputs, (*ops.shape(inputs)[:-1], *lengths))
 
 
-def _is_int(value) -> bool:
+def is_int(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

@@ -9,10 +9,11 @@ from keras import ops
 
 from groco.groups import GroupLike
 from groco.kernels import expand_kernel
-from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
+from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.weighted import WeightedGroupLayer
 
 
-class BaseGroupConv(GroupLayer):
+class BaseGroupConv(WeightedGroupLayer):
     """The group convolution of any dimension; see `GroupConv2D`."""
 
     def __init__(
@@ -52,14 +53,16 @@ class BaseGroupConv(GroupLayer):
         if self.filters % self.groups:
             raise self._error(f"filters={filters} is not a multiple of groups={groups}.")
         self._set_windows(kernel_size, strides, dilation_rate, padding)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self._set_weight_options(
+            activation,
+            use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
 
     def build(self, input_shape):
         self._check_input_shape(input_shape, image_allowed=True)
@@ -68,22 +71,8 @@ class BaseGroupConv(GroupLayer):
             raise self._error(f"the input has {channels} channels, not a multiple of groups={self.groups}.")
         self._window_paddings(spatial, self._windows, self.strides)
         axes = () if order is None else (order,)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, *axes, channels // self.groups, self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.kernel = self._add_kernel((*self.kernel_size, *axes, channels // self.groups, self.filters))
+        self._add_bias(self.filters)
         self.input_spec = self._spec_of(input_shape)
         super().build(input_shape)
 
@@ -102,9 +91,7 @@ class BaseGroupConv(GroupLayer):
             dilation_rate=self.dilation_rate,
         )
         outputs = self._split_group_axis(outputs)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return self._from_channels_last(self.activation(outputs))
+        return self._from_channels_last(self._add_bias_and_activate(outputs))
 
     def _merge_group_axis(self, signal):
         """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
@@ -136,15 +123,6 @@ class BaseGroupConv(GroupLayer):
             "padding": self.padding,
             "dilation_rate": self.dilation_rate,
             "groups": self.groups,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
 
 

@@ -75,22 +75,8 @@ class BaseGroupConvTranspose(BaseGroupConv):
         self._output_sizes(input_shape)
         _, order, channels = self._split_shape(input_shape)
         axes = () if order is None else (self.group.order,)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, *axes, self.filters, channels),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.kernel = self._add_kernel((*self.kernel_size, *axes, self.filters, channels))
+        self._add_bias(self.filters)
         self.input_spec = self._spec_of(input_shape)
         self.built = True
 
@@ -102,9 +88,7 @@ class BaseGroupConvTranspose(BaseGroupConv):
         outputs = self._transpose(outputs, self._expanded_kernel(lifting))
         outputs = self._crop(outputs, self.group if lifting else self.subgroup)
         outputs = split_last_axis(outputs, self.group.order, self.filters)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return self._from_channels_last(self.activation(outputs))
+        return self._from_channels_last(self._add_bias_and_activate(outputs))
 
     def _expanded_kernel(self, lifting: bool):
         """(*kernel_size, |group| filters, |subgroup| channels), or (*kernel_size, |group| filters, channels)."""

@@ -10,11 +10,12 @@ from keras import ops
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
-from groco.layers.base import GroupLayer, _is_int
+from groco.layers.base import is_int
+from groco.layers.weighted import WeightedGroupLayer
 
 
 @keras.saving.register_keras_serializable(package="groco")
-class GroupDense(GroupLayer):
+class GroupDense(WeightedGroupLayer):
     """Dense layer that is equivariant to a point group: a group convolution without a grid.
 
     It is used like `keras.layers.Dense`, on what is left when the grid is pooled but not the group, for instance by
@@ -86,17 +87,19 @@ class GroupDense(GroupLayer):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        if not _is_int(units) or units < 1:
+        if not is_int(units) or units < 1:
             raise self._error(f"units is an int, at least 1, got {units!r}.")
         self.units = int(units)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self._set_weight_options(
+            activation,
+            use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+        )
 
     def _find_group(self, argument: str, group: GroupLike) -> Group:
         if self.ndim is None:
@@ -117,22 +120,8 @@ class GroupDense(GroupLayer):
 
     def build(self, input_shape):
         channels = self._check_fibre(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.group.order, channels, self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.units,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.kernel = self._add_kernel((self.group.order, channels, self.units))
+        self._add_bias(self.units)
         last = self.data_format == "channels_last"
         axes = {-2: self.group.order, -1: channels} if last else {1: channels, -1: self.group.order}
         self.input_spec = keras.InputSpec(min_ndim=3, axes=axes)
@@ -163,9 +152,7 @@ class GroupDense(GroupLayer):
         kernel = expand_kernel(kernel, self.group, self.subgroup)
         kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
         outputs = ops.einsum("...hc,hcgo->...go", outputs, kernel)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return self._from_channels_last(self.activation(outputs))
+        return self._from_channels_last(self._add_bias_and_activate(outputs))
 
     def compute_output_shape(self, input_shape):
         self._check_fibre(input_shape)
@@ -179,15 +166,6 @@ class GroupDense(GroupLayer):
         return {
             **config,
             "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             "ndim": self.ndim,
         }
 

@@ -9,14 +9,17 @@ from keras import ops
 
 from groco.groups import GroupLike
 from groco.kernels import expand_kernel
-from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
+from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.weighted import WeightedGroupLayer
 
 # Feature maps of one dense convolution that stands for several channels; from there on wider ones only waste work.
 BLOCK = 128
 
 
-class BaseDepthwiseGroupConv(GroupLayer):
+class BaseDepthwiseGroupConv(WeightedGroupLayer):
     """The depthwise group convolution of any dimension; see `DepthwiseGroupConv2D`."""
+
+    roles: tuple[str, ...] = ("depthwise", "bias")
 
     def __init__(
         self,
@@ -51,14 +54,16 @@ class BaseDepthwiseGroupConv(GroupLayer):
         )
         self.depth_multiplier = self._positive("depth_multiplier", depth_multiplier)
         self._set_windows(kernel_size, strides, dilation_rate, padding)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.depthwise_initializer = keras.initializers.get(depthwise_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.depthwise_regularizer = keras.regularizers.get(depthwise_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.depthwise_constraint = keras.constraints.get(depthwise_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self._set_weight_options(
+            activation,
+            use_bias,
+            depthwise_initializer=depthwise_initializer,
+            bias_initializer=bias_initializer,
+            depthwise_regularizer=depthwise_regularizer,
+            bias_regularizer=bias_regularizer,
+            depthwise_constraint=depthwise_constraint,
+            bias_constraint=bias_constraint,
+        )
 
     # -- weights ---------------------------------------------------------------------------------------------------
 
@@ -67,15 +72,7 @@ class BaseDepthwiseGroupConv(GroupLayer):
         spatial, order, channels = self._split_shape(input_shape)
         self._window_paddings(spatial, self._windows, self.strides)
         self._add_kernels(() if order is None else (order,), channels)
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self._filters(channels),),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self._add_bias(self._filters(channels))
         self.input_spec = self._spec_of(input_shape)
         super().build(input_shape)
 
@@ -84,13 +81,7 @@ class BaseDepthwiseGroupConv(GroupLayer):
         self.kernel = self._add_depthwise_kernel("kernel", (*order, channels, self.depth_multiplier))
 
     def _add_depthwise_kernel(self, name: str, axes: tuple[int, ...]):
-        return self.add_weight(
-            name=name,
-            shape=(*self.kernel_size, *axes),
-            initializer=self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
-        )
+        return self._add_kernel((*self.kernel_size, *axes), name, "depthwise")
 
     def _filters(self, channels: int) -> int:
         """The number of output channels."""
@@ -100,9 +91,7 @@ class BaseDepthwiseGroupConv(GroupLayer):
 
     def call(self, inputs):
         outputs = self._convolve(self._to_channels_last(inputs))
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return self._from_channels_last(self.activation(outputs))
+        return self._from_channels_last(self._add_bias_and_activate(outputs))
 
     def _convolve(self, signal):
         """An image or a signal on the group, channels last -> (batch, *new_spatial, |subgroup|, filters)."""
@@ -143,15 +132,6 @@ class BaseDepthwiseGroupConv(GroupLayer):
             "padding": self.padding,
             "depth_multiplier": self.depth_multiplier,
             "dilation_rate": self.dilation_rate,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "depthwise_regularizer": keras.regularizers.serialize(self.depthwise_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
-            "depthwise_constraint": keras.constraints.serialize(self.depthwise_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
         }
 
 

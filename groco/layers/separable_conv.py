@@ -18,6 +18,8 @@ FACTORIZATIONS = ("depthwise", "gc", "g")
 class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
     """The separable group convolution of any dimension; see `SeparableGroupConv2D`."""
 
+    roles: tuple[str, ...] = ("depthwise", "pointwise", "bias")
+
     def __init__(
         self,
         filters: int,
@@ -95,13 +97,8 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
         self.depthwise_kernel = self._add_depthwise_kernel("depthwise_kernel", depthwise)
         self.pointwise_kernel = None
         if self.factorization != "g" or order:  # an image has no values on the group to separate
-            self.pointwise_kernel = self.add_weight(
-                name="pointwise_kernel",
-                shape=((1,) * self.rank + pointwise),
-                initializer=self.pointwise_initializer,
-                regularizer=self.pointwise_regularizer,
-                constraint=self.pointwise_constraint,
-            )
+            shape = (1,) * self.rank + pointwise
+            self.pointwise_kernel = self._add_kernel(shape, "pointwise_kernel", "pointwise")
 
     def _convolve(self, signal):
         group = None if signal.ndim == self.rank + 2 else self.group
@@ -154,9 +151,6 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
             **super().get_config(),
             "filters": self.filters,
             "factorization": self.factorization,
-            "pointwise_initializer": keras.initializers.serialize(self.pointwise_initializer),
-            "pointwise_regularizer": keras.regularizers.serialize(self.pointwise_regularizer),
-            "pointwise_constraint": keras.constraints.serialize(self.pointwise_constraint),
         }
 
 

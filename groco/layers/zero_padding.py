@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GroupLayer, _is_int
+from groco.layers.base import AXIS_NAMES, GroupLayer, is_int
 
 
 class BorderLayer(GroupLayer):
@@ -31,7 +31,7 @@ class BorderLayer(GroupLayer):
             value = (value,)  # as in Keras, (before, after)
         values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * self.rank
         pairs = [tuple(v) if isinstance(v, (tuple, list)) else (v, v) for v in values]
-        if len(pairs) != self.rank or any(len(p) != 2 or not all(_is_int(v) and v >= 0 for v in p) for p in pairs):
+        if len(pairs) != self.rank or any(len(p) != 2 or not all(is_int(v) and v >= 0 for v in p) for p in pairs):
             per_axis = f"{self.rank} ints, or {self.rank} pairs" if self.rank > 1 else "a pair"
             raise self._error(f"{argument} is an int, {per_axis} (before, after), none below 0, got {value!r}.")
         return tuple((int(before), int(after)) for before, after in pairs)

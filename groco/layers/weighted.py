@@ -1,0 +1,54 @@
+"""What the layers with kernels have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from groco.layers.base import GroupLayer
+
+_OPTIONS = {"initializer": keras.initializers, "regularizer": keras.regularizers, "constraint": keras.constraints}
+
+
+class WeightedGroupLayer(GroupLayer):
+    """Base of the layers with kernels, a bias over whole group channels, and an activation.
+
+    Subclasses say in `roles` which kinds of weights have an initialiser, a regulariser and a constraint of their own,
+    the attributes `kernel_initializer` and so on.
+    """
+
+    roles: tuple[str, ...] = ("kernel", "bias")
+    bias: Any = None
+
+    def _set_weight_options(self, activation, use_bias: bool, **options) -> None:
+        """Keeps the activation and the options, for instance `kernel_initializer`, as objects of Keras."""
+        self.activation = keras.activations.get(activation)
+        self.use_bias = bool(use_bias)
+        for name, value in options.items():
+            setattr(self, name, _OPTIONS[name.rpartition("_")[2]].get(value))
+
+    def _add_kernel(self, shape: tuple[int, ...], name: str = "kernel", role: str = "kernel"):
+        options = {option: getattr(self, f"{role}_{option}") for option in _OPTIONS}
+        return self.add_weight(name=name, shape=shape, **options)
+
+    def _add_bias(self, filters: int) -> None:
+        self.bias = self._add_kernel((filters,), "bias", "bias") if self.use_bias else None
+
+    def _add_bias_and_activate(self, outputs):
+        return self.activation(outputs if self.bias is None else ops.add(outputs, self.bias))
+
+    def get_config(self) -> dict[str, Any]:
+        options = {
+            f"{role}_{option}": module.serialize(getattr(self, f"{role}_{option}"))
+            for role in self.roles
+            for option, module in _OPTIONS.items()
+        }
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **options,
+            "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
+        }
