@@ -19,6 +19,7 @@ def equivariance_errors(
     ndim: int | None = None,
     input_group: GroupLike | None = None,
     output_group: GroupLike | None = None,
+    input: str = "auto",
     output: str = "auto",
     data_format: str | None = None,
     elements: Iterable[int] | None = None,
@@ -31,12 +32,14 @@ def equivariance_errors(
     Args:
         layer: a layer, a model or any function of one array.
         inputs: an array of images (batch, *spatial, channels) or of signals on a group
-            (batch, *spatial, |group|, channels), or the same with channels_first. Random values, without symmetry.
+            (batch, *spatial, |group|, channels), of fibres (batch, |group|, channels), or the same with
+            channels_first. Random values, without symmetry.
         group: the group that acts; by default the layer's own `subgroup`.
         ndim: dimension of the grid. By default that of the layer or the group; names that exist in several dimensions
             need it.
         input_group: the group on which the inputs are given; by default the layer's own, else `group`.
         output_group: the group on which the outputs are given; by default the layer's own, else `group`.
+        input: what the inputs are: `"image"`, `"signal"`, `"fibre"`, or `"auto"`, told from the rank.
         output: what the outputs are: `"image"` (batch, *spatial, channels), `"signal"` (batch, *spatial, |group|,
             channels), `"fibre"` (batch, |group|, channels), `"invariant"`, or `"auto"`, told from the rank: an image,
             a signal, or else invariant, but a fibre if the second to last axis (last, with channels_first) of a
@@ -57,14 +60,11 @@ def equivariance_errors(
     declared_output = output_group or _own_group(layer, "output_group")
     on_output = get_group(declared_output or group, ndim)
     inputs = np.asarray(inputs)
-    if inputs.ndim not in (ndim + 2, ndim + 3):
-        raise ValueError(
-            f"{ndim}-D inputs are images of rank {ndim + 2} or signals on a group of rank {ndim + 3}, "
-            f"got shape {inputs.shape}."
-        )
-    kind_in = "image" if inputs.ndim == ndim + 2 else "signal"
+    kind_in = _input_kind(inputs, input, ndim, on_input, data_format)
     reference = _evaluate(layer, inputs)
-    kind_out = _output_kind(reference, output, ndim, on_output, data_format, declared_output is not None)
+    kind_out = _output_kind(
+        reference, output, ndim, on_output, data_format, declared_output is not None or kind_in == "fibre"
+    )
     scale = float(np.max(np.abs(reference))) or 1.0
     errors = {}
     for element in range(group.order) if elements is None else elements:
@@ -129,6 +129,22 @@ def _own_group(layer, attribute: str) -> Group | None:
 def _evaluate(layer, inputs) -> np.ndarray:
     outputs = keras.ops.convert_to_numpy(layer(inputs))
     return outputs.astype("float64")
+
+
+def _input_kind(inputs, input: str, ndim: int, group: Group, data_format: str) -> str:
+    ranks = {"image": ndim + 2, "signal": ndim + 3, "fibre": 3}
+    if input != "auto" and input not in ranks:
+        raise ValueError(f"input is 'image', 'signal', 'fibre' or 'auto', got {input!r}.")
+    axis = -2 if data_format == "channels_last" else -1
+    fits = [kind for kind, rank in ranks.items() if rank == inputs.ndim]
+    if input == "auto" and fits[-1:] == ["fibre"] and inputs.shape[axis] != group.order:
+        fits.remove("fibre")
+    if not fits or (input != "auto" and input not in fits):
+        raise ValueError(
+            f"{ndim}-D inputs are images of rank {ndim + 2}, signals on a group of rank {ndim + 3} or fibres of rank 3 "
+            f"with {group.order} values along the group axis, got shape {inputs.shape} and input={input!r}."
+        )
+    return fits[0] if input == "auto" else input  # in 1-D what has rank 3 is an image, unless told
 
 
 def _output_kind(outputs, output: str, ndim: int, group: Group, data_format: str, declared: bool) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from groco.groups import get_group
-from groco.layers import GlobalGroupMaxPooling2D, GroupConv1D, GroupConv2D, GroupMaxPooling2D
+from groco.layers import GlobalGroupMaxPooling2D, GroupConv1D, GroupConv2D, GroupDense, GroupMaxPooling2D
 from groco.testing import assert_equivariant, equivariance_error, equivariance_errors
 
 
@@ -82,3 +82,22 @@ def test_channels_first(rng):
     layer = GroupConv2D(2, 3, group="P4M", data_format="channels_first", bias_initializer="normal")
     assert_equivariant(layer, image)
     assert_equivariant(keras.Sequential([layer]), image, "P4M", data_format="channels_first")
+
+
+@pytest.mark.parametrize(("ndim", "group"), [(1, "PM"), (2, "P4M"), (3, "T")])
+def test_fibres(ndim, group, rng):
+    fibre = rng.normal(size=(2, get_group(group, ndim).order, 3)).astype("float32")
+    dense = GroupDense(4, group=group, ndim=ndim, bias_initializer="normal")
+    assert_equivariant(dense, fibre, input="fibre")
+    assert_equivariant(keras.Sequential([dense]), fibre, group, ndim=ndim, input="fibre")
+    planar = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
+    assert equivariance_error(planar, fibre, group, ndim=ndim, input="fibre") > 0.1
+    if ndim > 1:
+        assert_equivariant(dense, fibre)
+
+
+def test_inputs_of_another_kind_than_told(rng):
+    fibre = rng.normal(size=(2, 8, 3)).astype("float32")
+    for kind in ("signal", "picture"):
+        with pytest.raises(ValueError, match=f"input.*{kind}"):
+            equivariance_error(GroupDense(4, group="P4M"), fibre, input=kind)
