@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from groco.groups import GroupLike, get_group
-from groco.layers import GlobalGroupMaxPooling2D, GroupConv2D, GroupMaxPooling2D
+from groco.layers import GlobalGroupMaxPooling2D, GroupBatchNormalization, GroupConv2D, GroupMaxPooling2D
 from groco.models.registry import register_model
 
 _DEPTH = 6
@@ -52,7 +52,7 @@ def z2cnn(
         return layers.MaxPooling2D(size, name=name)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, pool, width, dropout)
+    outputs = _body(inputs, convolve, layers.BatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
         outputs = layers.GlobalMaxPooling2D(name="global_pool")(outputs)
@@ -96,7 +96,7 @@ def p4cnn(
         return GroupMaxPooling2D(size, group=group, name=name)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, pool, width, dropout)
+    outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
         outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
@@ -144,7 +144,7 @@ def p4cnn_rp(
         return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=f"rotation_{name}")(x)
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, pool, width, dropout)
+    outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
         outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
@@ -152,10 +152,10 @@ def p4cnn_rp(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _body(x, convolve: Callable, pool: Callable, width: int, dropout: float):
+def _body(x, convolve: Callable, normalization: Callable, pool: Callable, width: int, dropout: float):
     for depth in range(1, _DEPTH + 1):
         x = convolve(x, width, 3, f"conv{depth}")
-        x = layers.BatchNormalization(momentum=0.9, epsilon=2e-5, name=f"norm{depth}")(x)
+        x = normalization(momentum=0.9, epsilon=2e-5, name=f"norm{depth}")(x)
         x = layers.Activation("relu", name=f"relu{depth}")(x)
         if dropout and depth != _POOL_AFTER:
             x = layers.Dropout(dropout, name=f"dropout{depth}")(x)
