@@ -282,18 +282,3 @@ def test_graphs_without_sizes(padding, strides, rng):
                 graph(inputs)
         else:
             np.testing.assert_allclose(graph(inputs), expected, atol=1e-5)
-
-
-def test_compiled_or_not(rng):
-    inputs = _random(rng, 4, 7, 7, 1)
-    results = []
-    for jit_compile in (True, False):
-        keras.utils.set_random_seed(3)
-        image = keras.Input((7, 7, 1))
-        features = GroupConv2D(2, 3, strides=2, group="P4", activation="relu")(image)
-        features = GroupConv2D(2, 3, group="P4", subgroup="P2")(features)
-        model = keras.Model(image, keras.layers.Dense(1)(keras.layers.Flatten()(features)))
-        model.compile("sgd", "mse", jit_compile=jit_compile and keras.backend.backend() != "torch")
-        model.fit(inputs, np.ones((4, 1)), epochs=2, verbose=0)
-        results.append(model.predict(inputs, verbose=0))
-    np.testing.assert_allclose(*results, atol=1e-5)
