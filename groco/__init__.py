@@ -7,7 +7,7 @@
 from groco import data, groups, layers, models, pretrained, testing
 from groco._version import __version__
 from groco.groups import Group, get_group, list_groups
-from groco.models import create_model, list_models
+from groco.models import create_model, features, list_models, planar_twin
 from groco.pretrained import from_pretrained, list_pretrained, model_info, preprocessor
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "create_model",
     "data",
+    "features",
     "from_pretrained",
     "get_group",
     "groups",
@@ -24,6 +25,7 @@ __all__ = [
     "list_pretrained",
     "model_info",
     "models",
+    "planar_twin",
     "preprocessor",
     "pretrained",
     "testing",

@@ -1,6 +1,30 @@
 """Architectures as builder functions, and their registry."""
 
+from groco.models.allcnn import allcnn_c
+from groco.models.convnext import convnext
+from groco.models.densenet import densenet
+from groco.models.features import features
 from groco.models.p4cnn import p4cnn, p4cnn_rp, z2cnn
 from groco.models.registry import create_model, get_builder, list_models
+from groco.models.resnet import large_resnet, resnet, resnet3d, wide_resnet
+from groco.models.twin import planar_twin
+from groco.models.unet import unet
 
-__all__ = ["create_model", "get_builder", "list_models", "p4cnn", "p4cnn_rp", "z2cnn"]
+__all__ = [
+    "allcnn_c",
+    "convnext",
+    "create_model",
+    "densenet",
+    "features",
+    "get_builder",
+    "large_resnet",
+    "list_models",
+    "p4cnn",
+    "p4cnn_rp",
+    "planar_twin",
+    "resnet",
+    "resnet3d",
+    "unet",
+    "wide_resnet",
+    "z2cnn",
+]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import functools
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -18,6 +21,34 @@ def register_model(builder: Callable[..., keras.Model]) -> Callable[..., keras.M
         raise ValueError(f"An architecture {name!r} is registered already.")
     _BUILDERS[name] = builder
     return builder
+
+
+def register_variants(builder: Callable[..., keras.Model], **variants: dict[str, Any]) -> None:
+    """Registers a builder under other names, each with its own defaults for some of the arguments."""
+    for name, defaults in variants.items():
+        register_model(_variant(builder, name, defaults))
+
+
+def _variant(builder: Callable[..., keras.Model], name: str, defaults: dict[str, Any]) -> Callable[..., keras.Model]:
+    signature = inspect.signature(builder)
+    new = {**defaults, "name": name}
+    unknown = set(new) - set(signature.parameters)
+    if unknown:
+        raise ValueError(f"{builder.__name__} has no arguments {', '.join(sorted(unknown))}.")
+    parameters = [p.replace(default=new.get(p.name, p.default)) for p in signature.parameters.values()]
+    signature = signature.replace(parameters=parameters)
+
+    @functools.wraps(builder)
+    def variant(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return builder(*bound.args, **bound.kwargs)
+
+    variant.__name__ = variant.__qualname__ = name
+    variant.__dict__["__signature__"] = signature
+    listed = ", ".join(f"{key}={value!r}" for key, value in defaults.items())
+    variant.__doc__ = f"`{builder.__name__}` with {listed}.\n\n    {inspect.getdoc(builder)}"
+    return variant
 
 
 def list_models(pattern: str = "*") -> list[str]:
