@@ -82,10 +82,14 @@ class BaseGroupConv(WeightedGroupLayer):
         if not lifting:
             outputs = self._merge_group_axis(outputs)
         outputs, padding = self._pad_windows(outputs, self._windows, self.strides)
+        strides = self.strides
+        if max(self._windows) == 1 < max(strides):  # nothing in between is read; PyTorch 2.13 crashes on some of these
+            outputs = outputs[(slice(None), *(slice(None, None, stride) for stride in strides))]
+            strides = (1,) * self.rank
         outputs = ops.conv(
             outputs,
             expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups),
-            strides=self.strides,
+            strides=strides,
             padding=padding,
             data_format="channels_last",
             dilation_rate=self.dilation_rate,
