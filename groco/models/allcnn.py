@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from groco.groups import GroupLike
+from groco.groups import GroupLike, get_group
 from groco.models.blocks import EXACT, PAPER, Blocks, check_choice, check_widths
 from groco.models.registry import register_variants
 
@@ -40,8 +40,10 @@ def allcnn_c(
     """
     check_choice("form", form, (EXACT, PAPER))
     narrow, wide = check_widths(widths, 2)
-    blocks = Blocks(2, exact=form == EXACT, initializer="he_normal")
-    group = blocks.group(group)
+    group = get_group(group, 2)
+    stddev = 0.05 if group.order == 1 else 0.035  # the authors'
+    initializer = {"class_name": "RandomNormal", "config": {"stddev": stddev}}
+    blocks = Blocks(2, exact=form == EXACT, initializer=initializer)
     inputs = keras.Input(input_shape, name="image")
     x = keras.layers.Dropout(0.2, name="dropout0")(inputs)
     plan = [(narrow, 3, 1), (narrow, 3, 1), (narrow, 3, 2), (wide, 3, 1), (wide, 3, 1), (wide, 3, 2)]

@@ -26,7 +26,7 @@ class Blocks:
     rank: int
     exact: bool = True
     use_bias: bool = True
-    initializer: str = "he_normal"
+    initializer: Any = "he_normal"
 
     def layer(self, kind: str, /, **kwargs) -> keras.layers.Layer:
         """A group layer by its name without the dimension: `"GroupConv"`, `"GroupConv|Transpose"`."""
@@ -48,7 +48,7 @@ class Blocks:
             group=group,
             subgroup=subgroup,
             use_bias=self.use_bias,
-            kernel_initializer=self.initializer,
+            kernel_initializer=keras.initializers.get(self.initializer),
             allow_non_equivariance=broken,
             name=name,
         )

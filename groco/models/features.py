@@ -37,7 +37,7 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
             raise ValueError(f"{model.name} has no head before which its features end; give names, of {known}.")
         names = known[ends[0] - 1]
     if isinstance(names, str) and names in known:
-        return keras.Model(model.inputs, model.get_layer(names).output, name=f"{model.name}_features")
+        return keras.Model(model.input, model.get_layer(names).output, name=f"{model.name}_features")
     chosen: list[str] = []
     for pattern in [names] if isinstance(names, str) else names:
         found = fnmatch.filter(known, pattern)
@@ -47,4 +47,4 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
             raise ValueError(f"{model.name} has no layer {pattern!r}.{hint} Its layers: {', '.join(known)}.")
         chosen += [name for name in found if name not in chosen]
     outputs = [model.get_layer(name).output for name in chosen]
-    return keras.Model(model.inputs, outputs, name=f"{model.name}_features")
+    return keras.Model(model.input, outputs, name=f"{model.name}_features")

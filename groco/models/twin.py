@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,14 +15,14 @@ from groco.models.registry import get_builder
 _WIDTHS = ("width", "widths", "growth")
 
 
-def planar_twin(name: str, **kwargs) -> keras.Model:
+def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model:
     """The planar net of the architecture with about as many parameters, to compare a group net with.
 
     It is built on the trivial group, with all widths scaled by one factor: near the square root of the group's order,
     chosen so that the number of trainable parameters is as close as whole widths allow.
 
     Args:
-        name: an architecture, as in `groco.create_model`.
+        name: an architecture, as in `groco.create_model`, or its builder.
         **kwargs: arguments of the group net.
 
     Returns:
@@ -30,22 +31,29 @@ def planar_twin(name: str, **kwargs) -> keras.Model:
     Raises:
         ValueError: if the architecture has no group or no width to change.
     """
-    builder = get_builder(name)
+    builder = name if callable(name) else get_builder(name)
     defaults = {key: p.default for key, p in inspect.signature(builder).parameters.items()}
     arguments: dict[str, Any] = {**defaults, **kwargs}
-    scaled = [key for key in _WIDTHS if arguments.get(key) is not None]
-    if "group" not in arguments or not scaled:
-        raise ValueError(f"{name} has no group and width to change; its arguments: {', '.join(defaults)}.")
+    which = "groups" if "groups" in arguments else "group"
+    if which not in arguments or not any(key in arguments for key in _WIDTHS):
+        raise ValueError(f"{builder.__name__} has no group and width to change; its arguments: {', '.join(defaults)}.")
     ndim = len(arguments["input_shape"]) - 1
-    group = get_group(arguments["group"], ndim)
+    trivial = get_group("P1", ndim).name
+    twin: dict[str, Any] = {"name": f"{arguments['name']}_planar_twin", which: trivial}
+    largest = arguments[which]
+    if which == "groups":
+        largest, twin["groups"] = arguments["groups"][0], (trivial,) * len(arguments["groups"])
+        if arguments["widths"] is None:
+            planar = builder(**{**kwargs, **twin})
+            arguments["widths"] = tuple(planar.get_layer(f"stage{n}_block1_1_conv").filters for n in (1, 2, 3))
+            largest = trivial
     wanted = parameters(builder(**kwargs))
-    twin = {"group": get_group("P1", ndim).name, "name": f"{arguments['name']}_planar_twin"}
 
     def build(factor: float) -> keras.Model:
-        widths = {key: _scale(arguments[key], factor) for key in scaled}
+        widths = {key: _scale(arguments[key], factor) for key in _WIDTHS if arguments.get(key) is not None}
         return builder(**{**kwargs, **twin, **widths})
 
-    factor, best, misses = math.sqrt(group.order), None, math.inf
+    factor, best, misses = math.sqrt(get_group(largest, ndim).order), None, math.inf
     for _ in range(5):  # the number of parameters goes with the square of the widths
         model = build(factor)
         found = parameters(model)

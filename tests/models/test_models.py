@@ -77,11 +77,11 @@ SMALL = [
     Small("p4m_wide_resnet16_4", "P2MM", {"depth": 10, "widths": (2, 2, 3), "groups": ("P4M", "P4M", "P2MM")}, PLANE),
     Small("p4m_wide_resnet16_4", "P2", {"depth": 10, "widen": 1, "dropout": 0.3, "groups": ("P4M", "P4", "P2")}, PLANE),
     Small("wide_resnet16_4", None, {"depth": 10, "widths": (2, 3, 4)}, PLANE),
-    Small("p4m_resnet18", "P4M", {"widths": (2, 2, 2, 3)}, ((32, 32), (64, 32))),
+    Small("p4m_resnet18", "P4M", {"widths": (3, 3, 4, 4)}, ((32, 32), (64, 32))),
     Small("p4m_resnet50", "P4", {"widths": (2, 2, 2, 2), "group": "P4"}, ((32, 32),)),
     Small("resnet3d", None, {"widths": (2, 3)}, ((8, 8, 8),)),
-    Small("o_resnet3d", "O", {"widths": (1, 2)}, ((8, 8, 8), (4, 8, 4))),
-    Small("oh_resnet3d", "Oh", {"widths": (1, 2)}, ((4, 4, 4),)),
+    Small("o_resnet3d", "O", {"widths": (2, 3)}, ((8, 8, 8), (4, 8, 4))),
+    Small("oh_resnet3d", "Oh", {"widths": (2, 3)}, ((4, 4, 4),)),
     Small("unet", None, UNET, ((8, 8), (4, 12)), "image"),
     Small("p4_unet", "P4", UNET, ((8, 8), (4, 12)), "image"),
     Small("p4m_unet", "P4M", {**UNET, "decoder": "upsampling", "pooling": "max"}, ((8, 8), (4, 12)), "image"),
@@ -129,6 +129,8 @@ def test_equivariance(small, rng):
     for size in small.sizes:
         model = _any_shape(small, rng, size)
         inputs = small.inputs(rng, size)
+        first, second = _numpy(model(inputs))
+        assert np.abs(first - second).max() > 1e-3 * np.abs(first).max(), "it sees nothing"
         measure = {"ndim": small.ndim, "output": small.output}
         if small.group is None:
             group = {2: "P4", 3: "O"}[small.ndim]
@@ -218,6 +220,15 @@ def test_planar_twins_have_as_many_parameters(name, kwargs):
     twin, net = planar_twin(name, **kwargs), create_model(name, **kwargs)
     assert abs(parameters(twin) / parameters(net) - 1) < 0.05
     assert all(layer.group.order == 1 for layer in twin.layers if hasattr(layer, "group"))
+
+
+def test_twins_of_nets_with_a_group_for_each_stage():
+    kwargs = {"depth": 10, "widen": 2}
+    twin, net = planar_twin("p4m_wide_resnet16_4", **kwargs), create_model("p4m_wide_resnet16_4", **kwargs)
+    assert abs(parameters(twin) / parameters(net) - 1) < 0.05
+    assert all(layer.group.order == 1 for layer in twin.layers if hasattr(layer, "group"))
+    by_function = planar_twin(get_builder("p4m_wide_resnet16_4"), **kwargs)
+    assert parameters(by_function) == parameters(twin)
 
 
 def test_twins_need_a_group():
