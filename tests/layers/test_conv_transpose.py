@@ -258,6 +258,8 @@ def test_used_like_conv2d_transpose(padding, strides, kernel_size, rng):
         try:
             expected = _numpy(plain(images))
         except Exception:
+            if dilation > 1 and keras.backend.backend() == "tensorflow":
+                continue  # its plain kernels for CPUs have none; those of oneDNN, which not every CPU takes, do
             # TensorFlow has no window that ends where the last one begins.
             assert (padding, output_padding) == ("same", 0)
             assert any(k % 2 == 0 for k in np.broadcast_to(kernel_size, 2))
