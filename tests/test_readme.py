@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=["load", "build"])
+@pytest.mark.parametrize("code", BLOCKS, ids=[f"block{i}" for i in range(len(BLOCKS))])
 def test_examples(code, capsys):
     namespace: dict = {}
     exec(compile(code, "README.md", "exec"), namespace)
