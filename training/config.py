@@ -12,6 +12,7 @@ from typing import Any
 CONFIGS = Path(__file__).parent / "configs"
 DEFAULTS: dict[str, Any] = {
     "model_args": {},
+    "card": {},
     "dataset_args": {},
     "batch_size": 128,
     "checkpoint_every": 5,
