@@ -83,7 +83,7 @@ FAMILIES = {
     "allcnn_c": ({"widths": (2, 3)}, PLANE),
     "resnet": (RESNET, PLANE),
     "wide_resnet": ({"depth": 10, "widths": (2, 3, 4), "widen": 1}, PLANE),
-    "large_resnet": ({"widths": (2, 2, 3, 3)}, ((32, 32), (31, 31), (64, 32))),
+    "large_resnet": ({"widths": (3, 3, 4, 4)}, ((32, 32), (31, 31), (64, 32))),
     "resnet3d": ({"widths": (2, 3)}, ((4, 4, 4), (4, 8, 8))),
     "unet": (UNET, MULTIPLES),
     "unet3d": ({"width": 2, "depth": 2}, VOLUME),
