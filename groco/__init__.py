@@ -4,17 +4,19 @@
 >>> model = groco.from_pretrained("p4cnn.rotmnist")
 """
 
-from groco import data, groups, layers, models, pretrained, testing
+from groco import data, groups, layers, models, pretrained, surgery, testing
 from groco._version import __version__
 from groco.groups import Group, get_group, list_groups
 from groco.models import create_model, features, list_models, planar_twin
 from groco.pretrained import from_pretrained, list_pretrained, model_info, preprocessor
+from groco.surgery import export_plain
 
 __all__ = [
     "Group",
     "__version__",
     "create_model",
     "data",
+    "export_plain",
     "features",
     "from_pretrained",
     "get_group",
@@ -28,5 +30,6 @@ __all__ = [
     "planar_twin",
     "preprocessor",
     "pretrained",
+    "surgery",
     "testing",
 ]
