@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from groco import _command
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
 
 
@@ -33,12 +35,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def start_keras() -> None:
-    """Imports Keras and its backend, without the greetings that backends write past Python to stderr."""
+    """Imports Keras and all of groco, without the greetings that backends write past Python to stderr."""
     if "keras" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silence():
-        import keras  # noqa: F401
+        import keras
+
+        _command.import_everything()
+        keras.ops.zeros(1)  # looks for devices
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`python -m groco.cli` is `groco`."""
+"""`python -m groco` is `groco`."""
 
 import sys
 
