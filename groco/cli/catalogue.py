@@ -37,10 +37,9 @@ def _list(options) -> int:
     rows = []
     for info in found:
         metric = next(iter(info.measured.values()))
-        paper = f"{metric.paper_percent} %" if metric.paper_percent else "-"
-        figures = (f"{metric.label} {metric.percent} %", paper, info.metrics["dataset"])
-        rows.append((info.name, f"{info.parameters:,}", *figures, info.status))
-    write_table(("name", "parameters", "measured", "paper", "data", "status"), rows)
+        figures = (metric.label, metric.percent, metric.paper_percent or "-", info.metrics["dataset"])
+        rows.append((info.name, info.parameters, *figures, info.status))
+    write_table(("name", "parameters", "metric", "%", "paper %", "data", "status"), rows)
     return 0
 
 
@@ -56,7 +55,7 @@ def _info(options) -> int:
     if options.name not in list_pretrained() and "." not in options.name:
         return _architecture(options)
     content = dataclasses.asdict(model_info(options.name))
-    _write(content, options.json)
+    _write({**content, "files": content.pop("files")}, options.json)  # last, there are many
     return 0
 
 
@@ -83,7 +82,7 @@ def _list_architectures(options) -> int:
     names = list_models(options.pattern)
     if not names:
         raise CommandError(f"no architecture matches {options.pattern!r}")
-    found = []
+    found: list[dict[str, Any]] = []
     for name in names:
         group = symmetry_group(name)
         found.append({"name": name, "equivariant_to": group and group.name, "arguments": _arguments(name)})

@@ -68,11 +68,11 @@ def _silence():
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table to stdout: aligned and with its header on a terminal, else only the rows, separated by tabs."""
-    lines = [[str(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
-        for line in lines:
-            print("\t".join(line))
+        for row in rows:
+            print("\t".join(map(str, row)))
         return
+    lines = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     for line in [list(header), *lines]:
         print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())

@@ -43,21 +43,26 @@ def add_commands(commands) -> None:
 
 
 def _load(name: str):
+    """The model; what can be wrong with the images is found before Keras starts."""
     start_keras()
-    from groco.pretrained import from_pretrained, preprocessor
+    from groco.pretrained.loading import from_pretrained
 
-    return preprocessor(name), from_pretrained(name)
+    return from_pretrained(name)
 
 
 def _predict(options) -> int:
     if options.top < 1:
         raise CommandError(f"--top is at least 1, got {options.top}")
-    preprocess, model = _load(options.name)
+    from groco.pretrained.preprocessor import preprocessor
+
+    preprocess = preprocessor(options.name)
+    for path in options.images:  # all is in order before anything is computed or written
+        preprocess.read([path])
     if preprocess.task == "segmentation":
-        return _segment(options, preprocess, model)
+        return _segment(options, preprocess)
     if options.output or options.probabilities:
         raise CommandError(f"{options.name} classifies whole images; --output and --probabilities are for segmentation")
-    decoded = []
+    model, decoded = _load(options.name), []
     for batch in _batches(options.images, preprocess):
         outputs = model.predict(preprocess(preprocess.read(batch, options.invert)), verbose=0)
         decoded += preprocess.decode(outputs, options.top)
@@ -84,7 +89,7 @@ def _batches(paths: list[str], preprocess) -> Iterator[list[str]]:
         yield paths[start : start + step]
 
 
-def _segment(options, preprocess, model) -> int:
+def _segment(options, preprocess) -> int:
     if options.output is None:
         raise CommandError(f"{options.name} gives a map for each image; say where they go with --output FOLDER")
     suffix = ".png" if len(preprocess.size) == 2 else ".npy"
@@ -94,11 +99,10 @@ def _segment(options, preprocess, model) -> int:
     for path, target in zip(options.images, targets, strict=True):
         if target.exists() and Path(path).exists() and target.samefile(path):
             raise CommandError(f"the map of {path!r} would replace it; give another folder with --output")
-        preprocess.read([path])  # all is in order before anything is written
     if options.probabilities and len(preprocess.classes) > 1:
         raise CommandError(f"--probabilities is for one class; the model has {', '.join(preprocess.classes)}")
+    model, found = _load(options.name), []
     options.output.mkdir(parents=True, exist_ok=True)
-    found = []
     for path, target in zip(options.images, targets, strict=True):
         image = preprocess(preprocess.read([path], options.invert))
         probabilities = preprocess.probabilities(model.predict(image, verbose=0))[0]
@@ -140,9 +144,11 @@ def _write_map(path: Path, values: np.ndarray, preprocess) -> None:
 
 
 def _evaluate(options) -> int:
-    preprocess, model = _load(options.name)
+    from groco.pretrained.preprocessor import preprocessor
+
+    preprocess = preprocessor(options.name)
     if preprocess.task == "segmentation":
-        return _evaluate_segmentation(options, preprocess, model)
+        return _evaluate_segmentation(options, preprocess)
     from groco.cli.labelled import read_labelled
 
     if options.data is None:
@@ -156,6 +162,7 @@ def _evaluate(options) -> int:
         images, labels = read_labelled(options.data, preprocess, options.invert)
         source = str(options.data)
     prepared = preprocess(images)
+    model = _load(options.name)
     began = time.perf_counter()
     predicted = model.predict(prepared, batch_size=250, verbose=0).argmax(axis=-1)
     rate = len(labels) / (time.perf_counter() - began)
@@ -169,15 +176,17 @@ def _evaluate(options) -> int:
     return 0
 
 
-def _evaluate_segmentation(options, preprocess, model) -> int:
+def _evaluate_segmentation(options, preprocess) -> int:
     from groco.cli.labelled import read_masked
 
     if options.data is None:
         raise CommandError(f"say where the images and masks for {options.name} are with --data")
     classes = [1] if len(preprocess.classes) == 1 else list(range(len(preprocess.classes)))
     examples = points = wrong = 0
+    pairs = read_masked(options.data, preprocess, options.invert, options.invert_masks)
+    model = _load(options.name)
     both, either = np.zeros(len(classes)), np.zeros(len(classes))  # of the prediction and the mask, for each class
-    for images, mask in read_masked(options.data, preprocess, options.invert, options.invert_masks):
+    for images, mask in pairs:
         probabilities = preprocess.probabilities(model.predict(preprocess(images), verbose=0))[0]
         predicted = _classes_of_pixels(probabilities)
         wrong += int((predicted != mask).sum())

@@ -50,17 +50,21 @@ def read_masked(
     """
     if path.is_dir():
         pairs = _pairs(path)
-        for image, mask in pairs:
-            images = preprocess.read([image], invert)
-            yield images, _mask(_read_mask(mask), images.shape[1:-1], preprocess, invert_masks, str(mask))
-        return
+        return (_pair(image, mask, preprocess, invert, invert_masks) for image, mask in pairs)
     images, masks = _arrays(path, "masks")
     if len(images) != len(masks) or not len(images):
         raise CommandError(f"{str(path)!r} has {len(images)} images and {len(masks)} masks")
     images = _inverted(images, preprocess, invert)
-    rank = len(preprocess.size)
-    for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        yield image[None], _mask(mask, image.shape[:rank], preprocess, invert_masks, f"mask {index} of {str(path)!r}")
+    size = images.shape[1 : 1 + len(preprocess.size)]
+    return (
+        (images[i : i + 1], _mask(masks[i], size, preprocess, invert_masks, f"mask {i} of {str(path)!r}"))
+        for i in range(len(images))
+    )
+
+
+def _pair(image: Path, mask: Path, preprocess, invert: bool, invert_masks: bool) -> tuple[np.ndarray, np.ndarray]:
+    images = preprocess.read([image], invert)
+    return images, _mask(_read_mask(mask), images.shape[1:-1], preprocess, invert_masks, str(mask))
 
 
 def _pairs(path: Path) -> list[tuple[Path, Path]]:

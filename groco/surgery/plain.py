@@ -10,6 +10,7 @@ import numpy as np
 
 from groco import layers as group_layers
 from groco.layers.base import GroupLayer
+from groco.models.sizes import SizeCheck
 from groco.surgery.counterparts import COUNTERPARTS, batch_normalization, is_elementwise
 from groco.surgery.folding import fold_batch_norms
 from groco.surgery.graph import functional, rebuild, replay
@@ -59,6 +60,8 @@ class _Exporter:
 
     def call(self, node, *args, **kwargs) -> Any:
         operation = node.operation
+        if isinstance(operation, SizeCheck):  # a plain net takes what its layers take
+            return args[0]
         counterpart = _counterpart(operation)
         if counterpart is not None:
             return counterpart(self.shop, operation, _signal(operation, args[0]))
