@@ -120,7 +120,7 @@ def explain(error: BaseException) -> str:
         return f"the cache cannot be written ({_first_line(error)}); cache_dir= or HF_HUB_CACHE choose another"
     if isinstance(error, OSError):
         return _first_line(error)
-    return f"the Hub cannot be reached ({type(error).__name__}: {_first_line(error)})"
+    return f"the connection to the Hub failed ({type(error).__name__}: {_first_line(error)})"
 
 
 def _first_line(error: BaseException) -> str:
