@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import groco
-from groco.groups import get_group
+from groco.groups import Group, get_group
 from groco.models import (
     create_model,
     get_builder,
@@ -83,7 +83,7 @@ FAMILIES = {
     "allcnn_c": ({"widths": (2, 3)}, PLANE),
     "resnet": (RESNET, PLANE),
     "wide_resnet": ({"depth": 10, "widths": (2, 3, 4), "widen": 1}, PLANE),
-    "large_resnet": ({"widths": (3, 3, 4, 4)}, ((32, 32), (31, 31), (64, 32))),
+    "large_resnet": ({"widths": (3, 3, 4, 4)}, ((32, 32), (31, 31))),
     "resnet3d": ({"widths": (2, 3)}, ((4, 4, 4), (4, 8, 8))),
     "unet": (UNET, MULTIPLES),
     "unet3d": ({"width": 2, "depth": 2}, VOLUME),
@@ -174,7 +174,7 @@ def _is_on_its_page(name, model):
 
 @every
 def test_equivariance(small, rng):
-    for size in small.sizes:
+    for size in small.sizes if small.group else small.sizes[:1]:
         model = _any_shape(small, rng, size)
         inputs = small.inputs(rng, size)
         first, second = _numpy(model(inputs))
@@ -182,9 +182,20 @@ def test_equivariance(small, rng):
         measure = {"ndim": small.ndim}
         if small.group is None:
             group = {2: "P4", 3: "O"}[small.ndim]
-            assert equivariance_error(model, inputs, group, **measure) > 1e-3
+            assert equivariance_error(model, inputs, group, elements=[1], **measure) > 1e-3
         else:
-            assert_equivariant(model, inputs, small.group, tolerance=1e-4, **measure)
+            elements = None if size == small.sizes[0] else _generators(small.group, small.ndim)
+            assert_equivariant(model, inputs, small.group, elements=elements, tolerance=1e-4, **measure)
+
+
+def _generators(name, ndim):
+    """A few elements from which all others follow, where another size of the input has shown all."""
+    group, chosen = get_group(name, ndim), []
+    for element in range(group.order):
+        matrices = group.matrices[chosen] if chosen else group.matrices[:1]
+        if not any((group.matrices[element] == m).all() for m in Group.from_generators(matrices).matrices):
+            chosen.append(element)
+    return chosen
 
 
 def _any_shape(small, rng, size):
