@@ -1,8 +1,9 @@
 """Trains a config: python -m training.train CONFIG [--seed N] [--data PATH] [--set key=value ...] [--resume].
 
-A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png, the
-last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout depend on
-the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing had happened.
+A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png,
+the last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout
+depend on the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing
+had happened.
 """
 
 from __future__ import annotations

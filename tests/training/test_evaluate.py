@@ -33,4 +33,4 @@ def test_errors_are_one_line(capsys, tmp_path):
     assert evaluate.main(["resnet"]) == 1
     assert "no trained model 'resnet'" in capsys.readouterr().err
     assert evaluate.main([NAME, "--data", str(tmp_path / "mnist.npz")]) == 1
-    assert "There is no file" in capsys.readouterr().err
+    assert "There is no file or folder" in capsys.readouterr().err

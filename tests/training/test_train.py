@@ -10,7 +10,7 @@ import pytest
 
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
-from training import make_zoo, train
+from training import checkpoints, make_zoo, train
 from training.config import list_configs, load_config
 
 CHANGES = ["epochs=4", "checkpoint_every=2", "batch_size=64"]
@@ -46,7 +46,7 @@ def test_a_run_leaves_what_it_says(unbroken):
     assert result["parameters"] == 21_750
     assert result["test_examples"] == 100
     assert {f.name for f in folder.iterdir()} == {
-        "config.json", "history.csv", "last.keras", "previous.keras", "result.json",
+        "config.json", "curves.png", "final.keras", "history.csv", "last.keras", "previous.keras", "result.json",
     }  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(unbroken, mnist_file,
     assert _history(folder) == _history(unbroken[0])
     for a, b in zip(_weights(folder), _weights(unbroken[0]), strict=True):
         np.testing.assert_array_equal(a, b)
-    for name in train.CHECKPOINTS:
+    for name in checkpoints.CHECKPOINTS:
         (folder / name).write_bytes(b"nothing")
     with pytest.raises(train.TrainingError, match=r"no checkpoint in .* can be read"):
         train.run(_config(), 1, folder, str(mnist_file), resume=True)
@@ -101,7 +101,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, ca
     arguments = ["z2cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=3"]
     status = train.main([*arguments, "--set", "optimizer.config.learning_rate=1e30"])
     assert status == 1
-    assert "the loss is nan after epoch" in capsys.readouterr().err
+    assert "the loss is nan in epoch" in capsys.readouterr().err
 
 
 def test_command_line(mnist_file, small, tmp_path, capsys):
@@ -112,7 +112,7 @@ def test_command_line(mnist_file, small, tmp_path, capsys):
     assert train.main(["p4cn_rotmnist"]) == 1
     assert "no config 'p4cn_rotmnist'. Close names: p4cnn_rotmnist" in capsys.readouterr().err
     assert train.main(["p4cnn_rotmnist", "--data", "nowhere.npz", "--runs", str(tmp_path)]) == 1
-    assert "no file 'nowhere.npz'" in capsys.readouterr().err
+    assert "no file or folder 'nowhere.npz'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", list_configs())
