@@ -27,6 +27,7 @@ from training.batches import Batches
 from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
+from training.results import scores
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, on_signal)
     try:
         config = load_config(options.config, options.set)
         folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
@@ -130,6 +131,7 @@ def _run(config, seed: int, folder: Path, data, resume: bool, tensorboard: bool)
     checkpoints.save_final(model, folder)
     result = {
         "name": config["name"],
+        "changes": config["changes"],
         "seed": seed,
         **evaluate(model, task, prepare, arrays, config["evaluate_batch"]),
         "train_examples": len(y_train),
@@ -177,8 +179,7 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
 
 def describe(result: dict[str, Any]) -> str:
     """The scores of a result in words."""
-    scores = [key for key, value in result.items() if key.startswith("test_") and isinstance(value, float)]
-    return ", ".join(f"{key.replace('_', ' ')} {100 * result[key]:.2f} %" for key in scores)
+    return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
 
 
 def hardware() -> str:
@@ -212,7 +213,8 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _stop(number, frame):
+def on_signal(number, frame):
+    """Ends a run on SIGTERM as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
