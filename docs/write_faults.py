@@ -7,6 +7,7 @@ python -m docs.write_faults
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,8 @@ INTRODUCTION = """\
 
 Written by `python -m docs.write_faults`, which runs the tests that make each of these go wrong, with huggingface_hub
 {version} against a Hub of ours on the loopback device (tests/hub.py). In every case no code of a stranger runs, no
-weights are loaded but those that were published, and the cache is fit for use afterwards. Every line is a test.
+weights are loaded but those that were published, and the cache is fit for use afterwards. Every line is a test. Hashes
+are shortened here.
 
 | what goes wrong | what the user sees |
 |---|---|
@@ -71,7 +73,8 @@ def _outcomes() -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    text = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{32,56}\b", r"\1…", " ".join(text.split()))
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _transcript(folder: Path, hub: Hub) -> list[str]:
@@ -88,11 +91,14 @@ def _transcript(folder: Path, hub: Hub) -> list[str]:
         "A checkout publishes (`groco publish` does the same):",
         *_block("python", PUBLISH),
         *_block("text", published),
+        "",
         "What the Hub was asked for:",
         *_block("text", requests),
+        "",
         "Another process, with an empty cache, no token, and a package that does not bring the model:",
         *_block("python", LOAD),
         *_block("text", loaded),
+        "",
         "What the Hub was asked for:",
         *_block("text", _requests(hub)),
     ]
@@ -109,7 +115,7 @@ def _run(code: str, folder: Path, hub: Hub, **environment: str) -> str:
         "PYTHONPATH": str(folder),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "KERAS_BACKEND") if key in os.environ}
     command = [sys.executable, "-W", "ignore", "-c", LOG + code]
     done = subprocess.run(command, cwd=folder, env={**kept, **settings, **environment}, text=True, capture_output=True)
     if done.returncode:
@@ -119,11 +125,11 @@ def _run(code: str, folder: Path, hub: Hub, **environment: str) -> str:
 
 
 def _requests(hub: Hub) -> str:
-    return "\n".join(hub.requests)
+    return re.sub(r"([0-9a-f]{8})[0-9a-f]{32,56}", r"\1…", "\n".join(hub.requests))
 
 
 def _block(language: str, text: str) -> list[str]:
-    return ["", f"```{language}", text.rstrip(), "```", ""]
+    return ["", f"```{language}", text.rstrip(), "```"]
 
 
 if __name__ == "__main__":
