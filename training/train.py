@@ -1,19 +1,20 @@
 """Trains a config: python -m training.train CONFIG [--seed N] [--data PATH] [--set key=value ...] [--resume].
 
-A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, the last two
-checkpoints, and at the end result.json. Data order and dropout depend on the seed and the epoch alone, so that a run
-that was broken off and resumed goes on as if nothing had happened.
+A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png,
+the last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout
+depend on the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing
+had happened.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import os
 import platform
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,38 +22,48 @@ import keras
 import numpy as np
 
 from groco.models import create_model
-from training import datasets
-from training.config import list_configs, load_config
-
-CHECKPOINTS = ("last.keras", "previous.keras")
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says why."""
+from training import checkpoints, datasets, preprocess, tasks
+from training.batches import Batches
+from training.checkpoints import TrainingError
+from training.config import in_steps, list_configs, load_config
+from training.progress import Progress, draw_curves, write_tensorboard
+from training.results import scores
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("config", help=f"one of {', '.join(list_configs())}")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", help="where the data is: mnist.npz for rotated_mnist; downloaded if not given")
+    parser.add_argument(
+        "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
+    parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, on_signal)
     try:
         config = load_config(options.config, options.set)
         folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
-        result = run(config, options.seed, folder, options.data, options.resume)
-    except (TrainingError, ValueError, OSError) as error:
+        result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard)
+    except (TrainingError, ValueError, OSError, ImportError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
-    print(f"{config['name']}: test error {100 * result['test_error']:.2f} %, run in {folder}")
+    except KeyboardInterrupt:
+        print("training: broken off; --resume goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    print(f"{config['name']}: {describe(result)}, run in {folder}")
     return 0
 
 
 def run(
-    config: dict[str, Any], seed: int, folder: Path, data: str | None = None, resume: bool = False
+    config: dict[str, Any],
+    seed: int,
+    folder: Path,
+    data: str | Path | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Trains and evaluates one config with one seed; returns what it wrote to result.json.
 
@@ -63,63 +74,134 @@ def run(
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config["precision"])
+    try:
+        return _run(config, seed, folder, data, resume, tensorboard)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _run(config, seed: int, folder: Path, data, resume: bool, tensorboard: bool) -> dict[str, Any]:
+    info = datasets.info(config["dataset"])
+    task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
-    (x_train, y_train), (x_test, y_test) = arrays["train"], arrays["test"]
-    x_train, y_train = x_train[: config["train_examples"]], y_train[: config["train_examples"]]
-    mean, std = float(x_train.mean()), float(x_train.std())
-    x_train, x_test = ((x.astype("float32") - mean) / std for x in (x_train, x_test))
+    x_train, y_train = (array[: config["train_examples"]] for array in arrays.pop("train"))
+    prepare = preprocess.fit(config["preprocess"], x_train)
+    x_train = prepare(x_train)
+    batches = {
+        "batch_size": config["batch_size"],
+        "seed": seed,
+        "examples": config["examples_per_epoch"],
+        "augmentations": config["augment"],
+        "targets": task.targets,
+        "workers": config["workers"],
+    }
+    steps = len(Batches(x_train, y_train, epoch=0, **batches))
 
-    model, start = _restore(folder) if resume else (None, 0)
+    model, made = checkpoints.restore(folder) if resume else (None, 0)
     if model is None:
-        model = _new_model(config, x_train.shape[1:], int(y_train.max()) + 1)
-    steps = -(-len(x_train) // config["batch_size"])
-    start //= steps
-    history = _read_history(folder)[:start]
-    _write_json(folder / "config.json", {**config, "seed": seed})
+        model = new_model(config, task, x_train.shape[1:], steps)
+    start = made // steps
+    history = checkpoints.read_history(folder)[:start]
+    checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
 
-    bar = keras.utils.Progbar(config["epochs"], unit_name="epoch", stateful_metrics=["loss", "accuracy"])
-    bar.update(start)
+    progress = Progress(config["epochs"], steps, start)
+    kept = _KeepWeights()
     for epoch in range(start, config["epochs"]):
         began = time.perf_counter()
-        order = np.random.default_rng([seed, epoch]).permutation(len(x_train))
         _seed_dropout(model, seed, epoch)
-        logs = model.fit(x_train[order], y_train[order], batch_size=config["batch_size"], shuffle=False, verbose=0)
-        losses = {key: float(values[-1]) for key, values in logs.history.items()}
+        losses = _fit_epoch(model, Batches(x_train, y_train, epoch=epoch, **batches), [progress, kept])
         if not np.isfinite(losses["loss"]):
-            raise TrainingError(f"the loss is {losses['loss']} after epoch {epoch + 1}; {folder} has what came before.")
+            raise TrainingError(
+                f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
+                "A smaller learning rate may help."
+            )
+        kept.put_back(model)
         history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
-        _write_history(folder, history)
+        checkpoints.write_history(folder, history)
         if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
-            _save(model, folder)
-        bar.update(epoch + 1, values=list(losses.items()))
+            checkpoints.save(model, folder)
+            draw_curves(history, folder / "curves.png", config["name"])
+        progress.end_epoch(losses)
+    if tensorboard:
+        write_tensorboard(history, folder / "tensorboard")
 
-    logits = model.predict(x_test, batch_size=500, verbose=0)
+    model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
+    checkpoints.save_final(model, folder)
     result = {
         "name": config["name"],
+        "changes": config["changes"],
         "seed": seed,
-        "test_error": float((logits.argmax(axis=-1) != y_test).mean()),
-        "test_examples": len(y_test),
+        **evaluate(model, task, prepare, arrays, config["evaluate_batch"]),
         "train_examples": len(y_train),
         "parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
-        "mean": mean,
-        "std": std,
+        "preprocess": config["preprocess"],
+        "mean": prepare.mean,
+        "std": prepare.std,
         "seconds": round(sum(line["seconds"] for line in history), 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "hardware": hardware(),
     }
-    _write_json(folder / "result.json", result)
+    checkpoints.write_json(folder / "result.json", result)
     return result
 
 
-def _new_model(config: dict[str, Any], image_shape, num_classes: int) -> keras.Model:
-    model = create_model(config["model"], input_shape=image_shape, num_classes=num_classes, **config["model_args"])
+def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Model:
+    """The compiled net of a config; `steps` is the number of steps in an epoch."""
+    arguments = {"input_shape": input_shape, "num_classes": task.outputs, **config["model_args"]}
+    model = create_model(config["model"], **arguments)
+    settings = dict(config["optimizer"]["config"])
+    if config["schedule"]:
+        schedule = keras.optimizers.schedules.deserialize(in_steps(config["schedule"], steps))
+        settings["learning_rate"] = keras.optimizers.schedules.serialize(schedule)
+    if config["ema_momentum"] is not None:
+        settings |= {"use_ema": True, "ema_momentum": config["ema_momentum"]}
     model.compile(
-        optimizer=keras.optimizers.deserialize(config["optimizer"]),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        optimizer=keras.optimizers.deserialize({**config["optimizer"], "config": settings}),
+        loss=task.loss(),
+        metrics=task.metrics(),
+        jit_compile=config["jit_compile"],
     )
     return model
+
+
+def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Arrays, batch_size: int) -> dict[str, Any]:
+    """Every score of every split, as `<split>_<score>`, and the number of its examples."""
+    found: dict[str, Any] = {}
+    for split, (inputs, labels) in arrays.items():
+        logits = model.predict(prepare(inputs), batch_size=batch_size, verbose=0)
+        found |= {f"{split}_{score}": value for score, value in task.evaluate(logits, labels).items()}
+        found[f"{split}_examples"] = len(labels)
+    return found
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The scores of a result in words."""
+    return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
+
+
+def hardware() -> str:
+    """What a run was made on, in words."""
+    return f"{os.cpu_count()} cores, {platform.machine()}"
+
+
+def _fit_epoch(model: keras.Model, batches: Batches, callbacks: list) -> dict[str, float]:
+    stop = keras.callbacks.TerminateOnNaN()
+    logs = model.fit(batches, callbacks=[*callbacks, stop], shuffle=False, verbose=0)
+    return {key: float(values[-1]) for key, values in logs.history.items()}
+
+
+class _KeepWeights(keras.callbacks.Callback):
+    """Keras ends each `fit` by putting the moving averages in the place of the weights; training goes on with these."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.weights = [np.array(w) for w in self.model.trainable_weights] if self.model.optimizer.use_ema else []
+
+    def put_back(self, model: keras.Model) -> None:
+        for weight, value in zip(model.trainable_weights, self.weights, strict=False):
+            weight.assign(value)
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -131,52 +213,9 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _save(model: keras.Model, folder: Path) -> None:
-    """Keeps the last two checkpoints; at every moment at least one of them is whole."""
-    last, previous = (folder / name for name in CHECKPOINTS)
-    partial = folder / "partial.keras"
-    model.save(partial)
-    if last.exists():
-        last.replace(previous)
-    partial.replace(last)
-
-
-def _restore(folder: Path) -> tuple[keras.Model | None, int]:
-    """The newest whole checkpoint and the number of steps it has made; (None, 0) if there is none yet."""
-    found = [folder / name for name in CHECKPOINTS if (folder / name).exists()]
-    for path in found:
-        try:
-            model = keras.saving.load_model(path)
-        except Exception as error:  # whatever a broken file makes Keras raise
-            print(f"training: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
-            continue
-        return model, int(model.optimizer.iterations)
-    if found:
-        raise TrainingError(f"no checkpoint in {folder} can be read.")
-    return None, 0
-
-
-def _read_history(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "history.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)]
-
-
-def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
-    partial = folder / "history.csv.partial"
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-    partial.replace(folder / "history.csv")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
+def on_signal(number, frame):
+    """Ends a run on SIGTERM as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -92,6 +92,7 @@ FAMILIES = {
     "z2cnn": ({"width": 2}, ((28, 28),)),
     "p4cnn": ({"width": 2}, ((28, 28), (30, 28))),
     "p4cnn_rp": ({"width": 2}, ((28, 28),)),
+    "separable_p4cnn": ({"width": 3}, ((28, 28),)),
 }
 
 

@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from training.datasets import rotated_mnist
+DATASETS = ("cifar10", "em_membrane", "modelnet10", "rotated_mnist")
+Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
-DATASETS = ("rotated_mnist",)
+
+@dataclass(frozen=True)
+class Info:
+    """What is known of a data set before it is read.
+
+    Attributes:
+        task: `"classification"` (labels are one number for each example) or `"segmentation"` (one for each point).
+        classes: names of the classes; of the foreground in segmentation with one channel.
+        variants: what `load` can be asked for; the first is the default.
+        source: where it is from, as cards and manifest say it.
+        licence: of the data.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    variants: tuple[str, ...]
+    source: str
+    licence: str
+
+
+def info(name: str) -> Info:
+    """What is known of a data set; raises ValueError if there is none of that name."""
+    return _module(name).INFO
+
+
+def test_splits(name: str) -> tuple[str, ...]:
+    """The splits of a data set that are not trained on."""
+    return tuple(split for split in _module(name).SPLITS if split != "train")
 
 
 def load(
-    name: str,
-    source: str | Path | None = None,
-    variant: str = "regenerated",
-    splits: tuple[str, ...] = ("train", "test"),
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Images (n, height, width, channels) uint8 and labels (n,) of each split.
+    name: str, source: str | Path | None = None, variant: str | None = None, splits: tuple[str, ...] | None = None
+) -> Arrays:
+    """Inputs (n, *spatial, channels) uint8 and labels, (n,) or (n, *spatial), of each split.
 
     Args:
         name: one of `DATASETS`.
-        source: for `regenerated` the file mnist.npz, or None to download it; for `original` the folder of the
-            published files.
-        variant: `"regenerated"` or `"original"`.
-        splits: which of `"train"` and `"test"`.
+        source: the file or the folder of the data, or a folder that has it in a subfolder; None to download it where
+            that is possible.
+        variant: one of the data set's variants, by default its first.
+        splits: which splits; by default all.
 
     Raises:
-        ValueError: if the name or the variant is not known, or the original files' folder is not given.
+        ValueError: if the name, the variant or a split is not known, or the files are not what they should be.
+        FileNotFoundError: if the data is not there; the message says where to get it.
     """
+    module = _module(name)
+    variants = module.INFO.variants
+    variant = variants[0] if variant is None else variant
+    if variant not in variants:
+        raise ValueError(f"{name} has the variants {' and '.join(map(repr, variants))}, got {variant!r}.")
+    known = module.SPLITS
+    splits = known if splits is None else tuple(splits)
+    if unknown := sorted(set(splits) - set(known)):
+        raise ValueError(f"{name} has the splits {', '.join(known)}, got {', '.join(unknown)}.")
+    return module.load(source, variant, splits)
+
+
+def _module(name: str):
     if name not in DATASETS:
         raise ValueError(f"There is no data set {name!r}; there are {', '.join(DATASETS)}.")
-    if variant == "regenerated":
-        return rotated_mnist.regenerate(source, splits)
-    if variant == "original":
-        if source is None:
-            raise ValueError(
-                f"The original files are not downloaded: get mnist_rotation_new.zip from {rotated_mnist.DOWNLOAD_PAGE}"
-                ", unpack it and give its folder as source."
-            )
-        return rotated_mnist.read_original(source, splits)
-    raise ValueError(f"rotated_mnist has the variants 'regenerated' and 'original', got {variant!r}.")
+    return importlib.import_module(f"training.datasets.{name}")

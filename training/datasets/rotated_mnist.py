@@ -13,6 +13,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from training.datasets import Arrays, Info
+from training.datasets.files import find
+
+SPLITS = ("train", "test")
 NUM_TRAIN, NUM_TEST = 12_000, 50_000
 SEED = 2007
 CLASSES = tuple("0123456789")
@@ -27,15 +31,39 @@ SHA256 = {
     "test_images": "1991c73323b5faa704553313f11cbc5628cd5dcc132cee2af807f76be6df9b4e",
     "test_labels": "a7a0eaae47a420885606f628cb66a815ca94920b818890e7f2f7b481d9d01e32",
 }
+INFO = Info(
+    task="classification",
+    classes=CLASSES,
+    variants=("regenerated", "original"),
+    source="MNIST, turned by uniform angles with cubic splines (training/datasets/rotated_mnist.py)",
+    licence="MNIST (LeCun, Cortes, Burges), commonly cited as CC BY-SA 3.0",
+)
 
-Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+
+def load(source: str | Path | None, variant: str, splits: tuple[str, ...]) -> Arrays:
+    """Images (n, 28, 28, 1) uint8 and labels (n,) uint8.
+
+    Args:
+        source: for `regenerated` the file mnist.npz or its folder, or None to download it; for `original` the folder of
+            the published files.
+        variant: `"regenerated"` or `"original"`.
+        splits: which of `"train"` and `"test"`.
+    """
+    if variant == "regenerated":
+        return regenerate(source, splits)
+    if source is None:
+        raise ValueError(
+            f"The original files are not downloaded: get mnist_rotation_new.zip from {DOWNLOAD_PAGE}"
+            ", unpack it and give its folder as source."
+        )
+    return read_original(source, splits)
 
 
 def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """All 70,000 digits of MNIST, training set first: images (70000, 28, 28) uint8 and labels (70000,) uint8.
 
     Args:
-        path: an `mnist.npz` in the layout of keras.datasets; downloaded by keras.datasets if None.
+        path: an `mnist.npz` in the layout of keras.datasets, or its folder; downloaded by keras.datasets if None.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -44,8 +72,7 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     if path is None:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
     else:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no file {str(path)!r}; give an mnist.npz, or none to download it.")
+        (path,) = find(path, ["mnist.npz"], "MNIST", "Give an mnist.npz, or none to download it.")
         try:
             with np.load(path, allow_pickle=False) as file:
                 x_train, y_train, x_test, y_test = (file[k] for k in ("x_train", "y_train", "x_test", "y_test"))

@@ -1,0 +1,59 @@
+"""The batches of one epoch, for any backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from training import augment
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches that depend on the seed, the epoch and their place alone, whichever thread makes them.
+
+    Args:
+        inputs: prepared, (n, *spatial, channels).
+        labels: (n, ...).
+        batch_size: the last batch may be smaller.
+        examples: in the epoch: all once in random order, or as many rounds of them as it takes.
+        augmentations: as in `training.augment`.
+        targets: from labels to what the loss takes.
+        workers: threads that prepare batches.
+    """
+
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        labels: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        examples: int | None = None,
+        augmentations: Sequence = (),
+        targets: Callable[[np.ndarray], np.ndarray] = np.asarray,
+        workers: int = 1,
+    ):
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        self.inputs, self.labels = inputs, labels
+        self.batch_size, self.seed, self.epoch = batch_size, seed, epoch
+        self.augmentations, self.targets = augmentations, targets
+        self.order = draw_order(len(inputs), examples or len(inputs), seed, epoch)
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.batch_size)
+
+    def __getitem__(self, index: int):
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        inputs, labels = augment.apply(self.augmentations, self.inputs[chosen], self.labels[chosen], rng)
+        return np.ascontiguousarray(inputs), np.ascontiguousarray(self.targets(labels))
+
+
+def draw_order(available: int, wanted: int, seed: int, epoch: int) -> np.ndarray:
+    """Indices of the `wanted` examples of an epoch: all the `available` ones as often, give or take one."""
+    rng = np.random.default_rng([seed, epoch])
+    rounds = [rng.permutation(available) for _ in range(-(-wanted // available))]
+    return np.concatenate(rounds)[:wanted]

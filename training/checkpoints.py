@@ -1,0 +1,91 @@
+"""What a run keeps on disk: checkpoints, history and results, each whole at every moment."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+CHECKPOINTS = ("last.keras", "previous.keras")
+FINAL = "final.keras"
+HISTORY = "history.csv"
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says why."""
+
+
+def save(model: keras.Model, folder: Path) -> None:
+    """Keeps the last two checkpoints; at every moment at least one of them is whole."""
+    last, previous = (folder / name for name in CHECKPOINTS)
+
+    def keep(partial: Path) -> None:
+        if last.exists():
+            last.replace(previous)
+        partial.replace(last)
+
+    _write(folder / "partial.keras", model.save, keep)
+
+
+def save_final(model: keras.Model, folder: Path) -> None:
+    """Keeps the net that is evaluated, without the state of its training."""
+    _write(
+        folder / "partial.keras",
+        lambda path: keras.saving.save_model(model, path, include_optimizer=False),
+        lambda partial: partial.replace(folder / FINAL),
+    )
+
+
+def restore(folder: Path) -> tuple[keras.Model | None, int]:
+    """The newest whole checkpoint and the number of steps it has made; (None, 0) if there is none yet."""
+    found = [folder / name for name in CHECKPOINTS if (folder / name).exists()]
+    for path in found:
+        try:
+            model = keras.saving.load_model(path)
+        except Exception as error:  # whatever a broken file makes Keras raise
+            print(f"training: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
+            continue
+        return model, int(model.optimizer.iterations)
+    if found:
+        raise TrainingError(f"no checkpoint in {folder} can be read.")
+    return None, 0
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of history.csv, one for each epoch."""
+    path = folder / HISTORY
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)]
+
+
+def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+
+    _write(folder / f"{HISTORY}.partial", write, lambda partial: partial.replace(folder / HISTORY))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=2) + "\n"
+    _write(
+        path.with_suffix(".partial"), lambda partial: partial.write_text(text), lambda partial: partial.replace(path)
+    )
+
+
+def _write(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], Any]) -> None:
+    """Writes beside what is there and puts it in its place when it is whole; on a full disk nothing is lost."""
+    try:
+        write(partial)
+        keep(partial)
+    finally:
+        partial.unlink(missing_ok=True)

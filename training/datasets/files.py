@@ -1,0 +1,49 @@
+"""Finding and reading the files of data sets."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def find(source: str | Path, names: Sequence[str], what: str, hint: str) -> list[Path]:
+    """The paths of files that lie in a folder or in one of its subfolders, or are the source itself.
+
+    Raises:
+        FileNotFoundError: if one is not there.
+    """
+    source = Path(source)
+    if source.is_file() and len(names) == 1:
+        return [source]
+    if not source.is_dir():
+        raise FileNotFoundError(f"There is no file or folder {str(source)!r} with {what}. {hint}")
+    for folder in (source, *sorted(path for path in source.iterdir() if path.is_dir())):
+        paths = [folder / name for name in names]
+        if all(path.is_file() for path in paths):
+            return paths
+    raise FileNotFoundError(f"{str(source)!r} has no {', '.join(names)} of {what}. {hint}")
+
+
+def read_npz(path: Path, shapes: dict[str, tuple[int | None, ...]], what: str) -> dict[str, np.ndarray]:
+    """The named uint8 arrays of an .npz, whose shapes are as expected (None: any length).
+
+    Raises:
+        ValueError: if the file is not an .npz, or an array is missing, of another type or of another shape.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in shapes}
+    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} is not an .npz of {what}: {error}") from None
+    for name, shape in shapes.items():
+        array = arrays[name]
+        fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+        if not fits or array.dtype != np.uint8:
+            wanted = tuple("any" if n is None else n for n in shape)
+            raise ValueError(
+                f"{str(path)!r}: {name} of {what} is uint8 of shape {wanted}, got {array.dtype} of {array.shape}."
+            )
+    return arrays

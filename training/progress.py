@@ -1,0 +1,75 @@
+"""What a run shows: a progress bar with the time left, or a line for each epoch in a log; curves; TensorBoard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+
+class Progress(keras.callbacks.Callback):
+    """One bar for the whole run on a terminal, a line for each epoch elsewhere, both with the time left.
+
+    Args:
+        epochs: of the whole run.
+        steps: in each epoch.
+        start: epochs made before.
+    """
+
+    def __init__(self, epochs: int, steps: int, start: int = 0):
+        super().__init__()
+        self.epochs, self.steps, self.start = epochs, steps, start
+        self.epoch, self.began = start, time.perf_counter()
+        self.bar = keras.utils.Progbar((epochs - start) * steps) if sys.stdout.isatty() else None
+
+    def on_train_batch_end(self, batch, logs=None):
+        made = (self.epoch - self.start) * self.steps + batch + 1
+        if self.bar is not None and made < self.bar.target:
+            self.bar.update(made)
+
+    def end_epoch(self, losses: dict[str, float]) -> None:
+        """To be called after each epoch with its loss and metrics."""
+        self.epoch += 1
+        if self.bar is not None:
+            self.bar.update((self.epoch - self.start) * self.steps, list(losses.items()))
+            return
+        each = (time.perf_counter() - self.began) / (self.epoch - self.start)
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        left = time.strftime("%H:%M:%S", time.gmtime(each * (self.epochs - self.epoch)))
+        print(f"epoch {self.epoch}/{self.epochs}  {figures}  {each:.1f} s each, {left} left", flush=True)
+
+
+def draw_curves(history: list[dict[str, Any]], path: Path, title: str) -> None:
+    """Draws every column of a history against the epochs; nothing where matplotlib is missing."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    names = [name for name in history[0] if name not in ("epoch", "seconds")]
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    epochs = [line["epoch"] for line in history]
+    for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        axis.plot(epochs, [line[name] for line in history])
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.grid(alpha=0.3)
+    figure.suptitle(title)
+    partial = path.with_name(f"{path.stem}.partial.png")
+    figure.savefig(partial, dpi=80)
+    partial.replace(path)
+
+
+def write_tensorboard(history: list[dict[str, Any]], folder: Path) -> None:
+    """Writes a history as scalars for TensorBoard; ImportError where the package tensorboard is missing."""
+    from tensorboard.summary import Writer
+
+    writer = Writer(str(folder))
+    for line in history:
+        for name, value in line.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, line["epoch"])
+    writer.close()
