@@ -15,7 +15,10 @@ METRICS = {
     "auc": ("area under the ROC curve", False),
     "rand": ("Rand score", False),
 }
-TASKS = {"classification": ("test_error", "test_rotated_error", "accuracy"), "segmentation": ("pixel_error", "dice", "auc", "rand")}
+TASKS = {
+    "classification": ("test_error", "test_rotated_error", "accuracy"),
+    "segmentation": ("pixel_error", "dice", "auc", "rand"),
+}
 
 
 @dataclass(frozen=True)
