@@ -231,10 +231,7 @@ class Preprocessor:
         if self.channels == 1 and image.ndim == len(self.size):
             image = image[..., None]
         if image.ndim != len(self.size) + 1 or image.shape[-1] != self.channels or not self._fits(image.shape[:-1]):
-            sizes = " x ".join(map(str, image.shape[: len(self.size)]))
-            raise ValueError(
-                f"{str(path)!r} has {sizes} pixels, shape {image.shape}; the model needs {self.describe()}."
-            )
+            raise ValueError(f"{str(path)!r} has shape {image.shape}; the model needs images {self.describe()}.")
         return image
 
     def _read_array(self, path: Path) -> np.ndarray:
