@@ -167,6 +167,7 @@ class GroupConv2D(BaseGroupConv):
     Input shape:
         An image (batch, height, width, channels) or a signal on the group (batch, height, width, |group|, channels);
         with channels_first (batch, channels, height, width) or (batch, channels, height, width, |group|).
+        Height and width need not be equal: a quarter turn exchanges them.
 
     Output shape:
         (batch, new_height, new_width, |subgroup|, filters); with channels_first
