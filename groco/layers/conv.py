@@ -10,6 +10,7 @@ from keras import ops
 from groco.groups import GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.convolve import convolve
 from groco.layers.weighted import WeightedGroupLayer
 
 
@@ -82,18 +83,8 @@ class BaseGroupConv(WeightedGroupLayer):
         if not lifting:
             outputs = self._merge_group_axis(outputs)
         outputs, padding = self._pad_windows(outputs, self._windows, self.strides)
-        strides = self.strides
-        if max(self._windows) == 1 < max(strides):  # nothing in between is read; PyTorch 2.13 crashes on some of these
-            outputs = outputs[(slice(None), *(slice(None, None, stride) for stride in strides))]
-            strides = (1,) * self.rank
-        outputs = ops.conv(
-            outputs,
-            expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups),
-            strides=strides,
-            padding=padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
+        kernel = expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups)
+        outputs = convolve(outputs, kernel, self.strides, padding, self.dilation_rate)
         outputs = self._split_group_axis(outputs)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
 
@@ -176,6 +167,7 @@ class GroupConv2D(BaseGroupConv):
     Input shape:
         An image (batch, height, width, channels) or a signal on the group (batch, height, width, |group|, channels);
         with channels_first (batch, channels, height, width) or (batch, channels, height, width, |group|).
+        Height and width need not be equal: a quarter turn exchanges them.
 
     Output shape:
         (batch, new_height, new_width, |subgroup|, filters); with channels_first

@@ -10,6 +10,7 @@ from keras import ops
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.convolve import convolve
 from groco.layers.depthwise_conv import BaseDepthwiseGroupConv
 
 FACTORIZATIONS = ("depthwise", "gc", "g")
@@ -110,12 +111,8 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
 
     def _pointwise(self, signal, group: Group | None):
         """The 1x1 group convolution with the pointwise kernel: mixes channels and orientations, not points."""
-        outputs = ops.conv(
-            signal if group is None else merge_last_axes(signal),
-            expand_kernel(self.pointwise_kernel, group, self.subgroup),
-            padding="valid",
-            data_format="channels_last",
-        )
+        signal = signal if group is None else merge_last_axes(signal)
+        outputs = convolve(signal, expand_kernel(self.pointwise_kernel, group, self.subgroup), (1,) * self.rank)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
     def _spatial(self, signal):
@@ -136,14 +133,8 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)
-        outputs = ops.conv(
-            signal,
-            expand_kernel(kernel, group, self.subgroup),
-            strides=self.strides,
-            padding=padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
+        kernel = expand_kernel(kernel, group, self.subgroup)
+        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
     def get_config(self) -> dict[str, Any]:
