@@ -7,14 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from groco.groups import GroupLike
+from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
 from groco.layers.convolve import convolve
-from groco.layers.weighted import WeightedGroupLayer
+from groco.layers.implementations import ChoiceOfImplementation
 
 
-class BaseGroupConv(WeightedGroupLayer):
+class BaseGroupConv(ChoiceOfImplementation):
     """The group convolution of any dimension; see `GroupConv2D`."""
 
     def __init__(
@@ -39,6 +39,7 @@ class BaseGroupConv(WeightedGroupLayer):
         group: GroupLike,
         subgroup: GroupLike | None = None,
         allow_non_equivariance: bool = False,
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(
@@ -54,6 +55,7 @@ class BaseGroupConv(WeightedGroupLayer):
         if self.filters % self.groups:
             raise self._error(f"filters={filters} is not a multiple of groups={groups}.")
         self._set_windows(kernel_size, strides, dilation_rate, padding)
+        self._set_implementation(implementation)
         self._set_weight_options(
             activation,
             use_bias,
@@ -71,6 +73,8 @@ class BaseGroupConv(WeightedGroupLayer):
         if channels % self.groups:
             raise self._error(f"the input has {channels} channels, not a multiple of groups={self.groups}.")
         self._window_paddings(spatial, self._windows, self.strides)
+        group_in = None if order is None else self.group
+        self._check_implementation(group_in, self.subgroup, self.kernel_size, self.groups)
         axes = () if order is None else (order,)
         self.kernel = self._add_kernel((*self.kernel_size, *axes, channels // self.groups, self.filters))
         self._add_bias(self.filters)
@@ -78,15 +82,23 @@ class BaseGroupConv(WeightedGroupLayer):
         super().build(input_shape)
 
     def call(self, inputs):
-        outputs = self._to_channels_last(inputs)
-        lifting = outputs.ndim == self.rank + 2
-        if not lifting:
-            outputs = self._merge_group_axis(outputs)
-        outputs, padding = self._pad_windows(outputs, self._windows, self.strides)
-        kernel = expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups)
-        outputs = convolve(outputs, kernel, self.strides, padding, self.dilation_rate)
-        outputs = self._split_group_axis(outputs)
+        signal = self._to_channels_last(inputs)
+        group_in = None if signal.ndim == self.rank + 2 else self.group
+        shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters, self.groups)
+        if self._is_fourier(group_in, self.subgroup, *shape):
+            outputs = self._fourier_conv(signal, self.kernel)
+        else:
+            outputs = self._dense_conv(signal, group_in)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
+
+    def _dense_conv(self, signal, group_in: Group | None):
+        """The ordinary convolution with the expanded kernel."""
+        if group_in is not None:
+            signal = self._merge_group_axis(signal)
+        signal, padding = self._pad_windows(signal, self._windows, self.strides)
+        kernel = expand_kernel(self.kernel, group_in, self.subgroup, self.groups)
+        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
+        return self._split_group_axis(outputs)
 
     def _merge_group_axis(self, signal):
         """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
@@ -162,6 +174,9 @@ class GroupConv2D(BaseGroupConv):
         group: name of the group on which the input is given (`groco.groups.list_groups(2)`), or the `Group`.
         subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
         allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
+        implementation: `"dense"` convolves with the expanded kernel, `"fourier"` in a basis of the group's irreducible
+            representations, with fewer multiplications, and `"auto"` (the default) with the faster one for the shape
+            and the backend. Weights and, up to rounding, outputs are the same.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -175,8 +190,10 @@ class GroupConv2D(BaseGroupConv):
 
     Raises:
         ValueError: if an argument is not understood; if the input's rank, group axis or channels do not fit; if size,
-            kernel, stride and padding cannot be equivariant and `allow_non_equivariance` is False. Where a
-            TensorFlow graph only learns the sizes at run time it raises `tf.errors.InvalidArgumentError` then.
+            kernel, stride and padding cannot be equivariant and `allow_non_equivariance` is False; if
+            `implementation="fourier"` and there is none: for images, `groups` above 1, or, with kernels of more than
+            one point, subgroups without an element that only flips axes. Where a TensorFlow graph only learns the sizes
+            at run time it raises `tf.errors.InvalidArgumentError` then.
 
     Example:
 
