@@ -8,13 +8,21 @@ from groco import data, groups, layers, models, pretrained, testing
 from groco._version import __version__
 from groco.groups import Group, get_group, list_groups
 from groco.models import create_model, features, list_models, planar_twin
-from groco.pretrained import from_pretrained, list_pretrained, model_info, preprocessor
+from groco.pretrained import (
+    decode_predictions,
+    from_pretrained,
+    list_pretrained,
+    model_info,
+    preprocessor,
+    verify,
+)
 
 __all__ = [
     "Group",
     "__version__",
     "create_model",
     "data",
+    "decode_predictions",
     "features",
     "from_pretrained",
     "get_group",
@@ -29,4 +37,5 @@ __all__ = [
     "preprocessor",
     "pretrained",
     "testing",
+    "verify",
 ]

@@ -15,6 +15,7 @@ CONFIGS = Path(__file__).parent / "configs"
 REQUIRED = ("name", "model", "dataset", "epochs", "optimizer", "paper")
 DEFAULTS: dict[str, Any] = {
     "model_args": {},
+    "card": {},
     "dataset_args": {},
     "preprocess": "standardize",
     "augment": [],

@@ -20,9 +20,10 @@ import numpy as np
 
 from groco.data import digits
 from groco.models import create_model
-from groco.pretrained.manifest import MANIFEST, SCHEMA, parse_manifest, sha256_of
+from groco.pretrained.card import make_card
+from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifest
 from groco.pretrained.preprocessor import Preprocessor
-from training.cards import card
+from training.config import list_configs, load_config
 from training.datasets import rotated_mnist
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, runs in by_name.items():
         write_entry(options.zoo / name, runs)
         print(f"wrote {options.zoo / name}")
-    write_manifest(options.manifest, options.zoo)
+    write_manifest(options.manifest, manifest_of(options.zoo, options.manifest))
     print(f"wrote {options.manifest}")
     return 0
 
@@ -73,23 +74,23 @@ def write_entry(folder: Path, runs: list[Path]) -> None:
         preprocessor.save(new / "preprocessor.json")
         logits = model.predict(preprocessor(golden), verbose=0)
         np.savez_compressed(new / "golden.npz", images=golden, outputs=logits)
-        _write(
-            new / "groco.json",
-            {"schema": 1, "architecture": config["model"], "arguments": arguments, **information},
-        )
-        (new / "README.md").write_text(card(config["name"], information), encoding="utf-8")
+        description = {"schema": 1, "architecture": config["model"], "arguments": arguments, **information}
+        _write(new / "groco.json", description)
+        (new / "README.md").write_text(make_card(config["name"], description, preprocessor), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)
 
 
-def write_manifest(path: Path, zoo: Path) -> None:
-    """The manifest of all folders of the zoo, checked before it replaces the one before."""
+def manifest_of(zoo: Path, path: Path) -> dict[str, Any]:
+    """The manifest of all folders of the zoo. What is on the Hub stays so in it, as long as no file has changed."""
+    before = _read(path)["models"] if path.is_file() else {}
     models = {}
     for folder in sorted(zoo.iterdir()):
         description = _read(folder / "groco.json")
         models[folder.name] = {
             "architecture": description["architecture"],
+            "task": Preprocessor.load(folder / "preprocessor.json").task,
             "status": "bundled",
             "repo_id": None,
             "revision": None,
@@ -98,9 +99,10 @@ def write_manifest(path: Path, zoo: Path) -> None:
                 file.name: {"size": file.stat().st_size, "sha256": sha256_of(file)} for file in sorted(folder.iterdir())
             },
         }
-    content = {"schema": SCHEMA, "models": models}
-    parse_manifest(content)
-    _write(path, content)
+        known = before.get(folder.name, {})
+        if known.get("files") == models[folder.name]["files"]:
+            models[folder.name] |= {key: known[key] for key in ("status", "repo_id", "revision")}
+    return {"schema": SCHEMA, "models": models}
 
 
 def _information(config: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -131,6 +133,7 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]]) -> dict[
             "keras": first["keras"],
         },
         "licence": {"weights": "MIT", "data": "MNIST (LeCun, Cortes, Burges), commonly cited as CC BY-SA 3.0"},
+        "card": load_config(stem)["card"] if (stem := config["name"].replace(".", "_")) in list_configs() else {},
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 import groco
 from groco.data import digits
 from groco.models import get_builder
-from groco.pretrained import PretrainedError, loading, manifest
+from groco.pretrained import PretrainedError, loading, manifest, source
 from groco.pretrained.manifest import model_folder
 from groco.testing import equivariance_error
 
@@ -107,7 +107,7 @@ def test_unknown_names():
 def copied(tmp_path, monkeypatch):
     """A copy of the zoo that may be damaged."""
     shutil.copytree(model_folder(NAME), tmp_path / "zoo" / NAME)
-    monkeypatch.setattr(loading, "model_folder", lambda name: tmp_path / "zoo" / name)
+    monkeypatch.setattr(source, "model_folder", lambda name: tmp_path / "zoo" / name)
     return tmp_path / "zoo" / NAME
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_parsed_that_the_manifest_does_not_vouch_for(file, fault, cop
     def parsed(*_):
         raise AssertionError("something was parsed")
 
-    monkeypatch.setattr(loading, "_read_description", parsed)
+    monkeypatch.setattr(loading, "read_description", parsed)
     monkeypatch.setattr(keras.Model, "load_weights", parsed)
     with pytest.raises(PretrainedError, match=file.replace(".", r"\.")):
         groco.from_pretrained(NAME)
@@ -146,7 +146,7 @@ def test_folders_that_are_no_model(copied, tmp_path):
         groco.from_pretrained(tmp_path)
     weights = copied / "model.weights.h5"
     weights.write_bytes(b"<html>404</html>")
-    with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit p4cnn"):
+    with pytest.raises(PretrainedError, match=r"model\.weights\.h5 is not a file of weights .* begins with b'<html>"):
         groco.from_pretrained(copied)
     weights.unlink()
     other = get_builder("p4cnn")(width=11)
