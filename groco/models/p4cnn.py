@@ -12,12 +12,22 @@ import keras
 from keras import layers
 
 from groco.groups import GroupLike, get_group
-from groco.layers import GlobalGroupMaxPooling2D, GroupBatchNormalization, GroupConv2D, GroupMaxPooling2D
+from groco.layers import (
+    GlobalGroupAveragePooling2D,
+    GlobalGroupMaxPooling2D,
+    GroupBatchNormalization,
+    GroupConv2D,
+    GroupMaxPooling2D,
+)
+from groco.models.blocks import check_choice
 from groco.models.registry import register_model
 
 _DEPTH = 6
 _POOL_AFTER = 2
 _TOP_SIZE = 4
+_POOLINGS = ("max", "avg")
+_GROUP_POOLS = {"max": GlobalGroupMaxPooling2D, "avg": GlobalGroupAveragePooling2D}
+_PLANAR_POOLS = {"max": layers.GlobalMaxPooling2D, "avg": layers.GlobalAveragePooling2D}
 
 
 @register_model
@@ -25,6 +35,7 @@ def z2cnn(
     input_shape=(28, 28, 1),
     num_classes: int = 10,
     include_top: bool = True,
+    pooling: str = "max",
     classifier_activation=None,
     width: int = 20,
     dropout: float = 0.3,
@@ -33,9 +44,10 @@ def z2cnn(
     """The planar net of the paper, the one that the group nets are compared with: 21,750 parameters.
 
     Args:
-        input_shape: (height, width, channels); height and width at least 28 or so, or None.
+        input_shape: (height, width, channels); height and width at least 28, or None.
         num_classes: number of classes.
         include_top: False leaves out the last convolution: features (batch, 4, 4, width) for 28x28 images.
+        pooling: `"max"`, as in the paper, or `"avg"`: of the logits, over what is left of space, and the group.
         classifier_activation: None gives logits.
         width: channels of each layer.
         dropout: rate after layers 1, 3, 4, 5 and 6.
@@ -55,7 +67,7 @@ def z2cnn(
     outputs = _body(inputs, convolve, layers.BatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = layers.GlobalMaxPooling2D(name="global_pool")(outputs)
+        outputs = _PLANAR_POOLS[check_choice("pooling", pooling, _POOLINGS)](name="global_pool")(outputs)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -65,6 +77,7 @@ def p4cnn(
     input_shape=(28, 28, 1),
     num_classes: int = 10,
     include_top: bool = True,
+    pooling: str = "max",
     classifier_activation=None,
     group: GroupLike = "P4",
     width: int = 10,
@@ -74,10 +87,11 @@ def p4cnn(
     """The group net of the paper: 24,680 parameters. Its logits do not change when the image is turned by 90 degrees.
 
     Args:
-        input_shape: (height, width, channels). Height and width at least 28 or so and even, or None; a net for
+        input_shape: (height, width, channels). Height and width at least 28 and even, or None; a net for
             unknown sizes raises an error when it is given an odd one, which its pooling could not halve exactly.
         num_classes: number of classes.
         include_top: False leaves out the last convolution: features (batch, 4, 4, |group|, width) for 28x28 images.
+        pooling: `"max"`, as in the paper, or `"avg"`: of the logits, over what is left of space, and the group.
         classifier_activation: None gives logits.
         group: any 2-D group; `"P1"` gives the planar twin.
         width: channels of each layer, each on the whole group.
@@ -99,7 +113,7 @@ def p4cnn(
     outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
+        outputs = _GROUP_POOLS[check_choice("pooling", pooling, _POOLINGS)](group=group, name="global_pool")(outputs)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -109,6 +123,7 @@ def p4cnn_rp(
     input_shape=(28, 28, 1),
     num_classes: int = 10,
     include_top: bool = True,
+    pooling: str = "max",
     classifier_activation=None,
     group: GroupLike = "P4",
     width: int = 20,
@@ -124,6 +139,7 @@ def p4cnn_rp(
         input_shape: as in `p4cnn`.
         num_classes: number of classes.
         include_top: False leaves out the last convolution: features (batch, 4, 4, width) for 28x28 images.
+        pooling: `"max"`, as in the paper, or `"avg"`: of the logits, over what is left of space, and the group.
         classifier_activation: None gives logits.
         group: any 2-D group.
         width: channels of each layer.
@@ -147,7 +163,7 @@ def p4cnn_rp(
     outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = GlobalGroupMaxPooling2D(group=group, name="global_pool")(outputs)
+        outputs = _GROUP_POOLS[check_choice("pooling", pooling, _POOLINGS)](group=group, name="global_pool")(outputs)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
