@@ -4,8 +4,9 @@
 >>> model = groco.from_pretrained("p4cnn.rotmnist")
 """
 
-from groco import data, groups, layers, models, pretrained, testing
+from groco import data, finetuning, groups, layers, models, pretrained, testing
 from groco._version import __version__
+from groco.finetuning import finetune
 from groco.groups import Group, get_group, list_groups
 from groco.models import create_model, features, list_models, planar_twin
 from groco.pretrained import (
@@ -24,6 +25,8 @@ __all__ = [
     "data",
     "decode_predictions",
     "features",
+    "finetune",
+    "finetuning",
     "from_pretrained",
     "get_group",
     "groups",

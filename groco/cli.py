@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from groco._version import __version__
+    from groco.finetuning import command
 
     parser = argparse.ArgumentParser(prog="groco", description="Trained group-equivariant networks.")
     parser.add_argument("--version", action="version", version=f"groco {__version__}")
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--invert", action="store_true", help="the images are dark on light")
     evaluate.set_defaults(run=_evaluate)
+
+    command.add_parser(commands)
     return parser
 
 
