@@ -7,7 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
-from groco.finetuning.finetune import finetune
+from groco.finetuning.tuning import finetune
 
 
 def add_parser(commands) -> None:

@@ -156,7 +156,12 @@ def finetune(
     if arguments.get("classifier_activation") is not None:
         arguments["classifier_activation"] = None
     task = make_task(known.task, len(train.classes))
-    head = _head(architecture, arguments)
+    try:
+        head = _head(architecture, arguments)
+    except ValueError as error:
+        raise ValueError(
+            f"{architecture} cannot be built for input_shape={arguments['input_shape']}: {error}"
+        ) from None
     new_head = train.classes != known.classes
     model = _build(source, architecture, arguments, head if new_head else [], from_scratch)
     task.check(model, source.label)
@@ -230,7 +235,7 @@ def _check_output(folder: Path) -> Path:
 def _spatial(size: int | Sequence[int], known: Preprocessor) -> tuple[int, ...]:
     if len(known.size) != 2:
         raise ValueError(f"Only images are resized; this model takes inputs {known.describe()}.")
-    sizes = (size, size) if isinstance(size, int) else tuple(size)
+    sizes = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
     if len(sizes) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes):
         raise ValueError(f"size is a whole number above 0, or height and width, got {size!r}.")
     return sizes
@@ -251,7 +256,7 @@ def _head(architecture: str, arguments: dict[str, Any]) -> list[str]:
     shapes = [{layer.name: [w.shape for w in layer.weights] for layer in model.layers} for model in (few, many)]
     head = [name for name in shapes[0] if shapes[0][name] != shapes[1][name]]
     if not head:
-        raise PretrainedError(f"{architecture} with {arguments} has no layer that knows classes, so none can be new.")
+        raise ValueError("it has no layer that knows the number of classes, so none can be new.")
     return head
 
 
