@@ -11,8 +11,8 @@ import groco
 from groco import cli
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
-from groco.finetuning.tuning import _head
 from groco.finetuning.tasks import dice
+from groco.finetuning.tuning import _head
 from groco.models import create_model
 from groco.pretrained import Preprocessor, PretrainedError
 from groco.pretrained.folder import write_folder
@@ -280,6 +280,8 @@ def test_masks_are_resized_with_their_images(rng, tmp_path):
     for data in (_as_pairs(tmp_path / "pairs", images, masks), (images, masks)):
         examples = read_examples(data, preprocess)
         np.testing.assert_array_equal(examples.labels, masks[:, 1::2, 1::2] > 0)
+        inverted = read_examples(data, preprocess, invert_masks=True)
+        np.testing.assert_array_equal(inverted.labels, masks[:, 1::2, 1::2] == 0)
         assert examples.classes == ("foreground",)
 
 
@@ -400,7 +402,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(classifier, rng, tmp
         ({"size": 30.5}, ValueError, "size is a whole number above 0, or height and width"),
         ({"size": (3, 4, 5)}, ValueError, "size is a whole number above 0, or height and width"),
         ({"size": 29}, ValueError, r"p4cnn cannot be built for input_shape=.29, 29, 1.: .* size of 24 or 26"),
-        ({"window": 8}, ValueError, "windows are for segmentation"),
+        ({"window": 8}, ValueError, "windows and inverted masks are for segmentation"),
         ({"augment": "P5"}, ValueError, "P5"),
         ({"test": "nowhere"}, FileNotFoundError, "no folder and no .npz file 'nowhere'"),
         ({"classes": ["u", "v"]}, ValueError, "has other labels than u, v: full, hollow"),
@@ -423,7 +425,7 @@ def test_arguments_are_checked_before_training(options, error, message, classifi
         ("empty class", "nothing' has no image files; remove the folder if it is not a class"),
         (
             "single image",
-            "The class 'hollow' has 1 image.s.: one at least is needed to train on and one to be held out",
+            "The class 'hollow' has 1 image.s.: one at least is needed to train on and one",
         ),
         ("unreadable", "broken.png' cannot be read as an image"),
         ("truncated", "cannot be read as an image"),

@@ -1,8 +1,8 @@
 """Trains what docs/tutorials/finetune.md compares, and writes its figures into it.
 
-python -m docs.tutorials.write_finetune --data FOLDER: trains, unless finetune.json has the run already, and writes the
-page; FOLDER has em_membrane.npz (ISBI 2012). Without --data only the page and the picture are written, from finetune.json.
---patches FOLDER writes the patches as files, one folder per class, as the page's commands take them.
+python -m docs.tutorials.write_finetune --data FOLDER: trains what finetune.json does not have already, and writes page
+and picture; FOLDER has em_membrane.npz (ISBI 2012). Without --data they are written from finetune.json. With --patches
+FOLDER the patches are written as files, one folder per class, as the page's commands take them, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,17 @@ ROWS = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m docs.tutorials.write_finetune", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m docs.tutorials.write_finetune", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--data", type=Path, help="folder of em_membrane.npz")
     parser.add_argument("--patches", type=Path, help="write the patches as files to this folder, and nothing else")
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no training after so many")
     options = parser.parse_args(arguments)
     if options.patches:
         write_patches(options.data, options.patches)
         return
     if options.data:
-        train_all(options.data, time.monotonic() + 60 * options.minutes)
+        train_all(options.data)
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     draw(results, PICTURE)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
@@ -74,7 +74,7 @@ def load(data: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {split: (slices[..., 0], membranes) for split, (slices, membranes) in splits.items()}
 
 
-def train_all(data: Path, until: float) -> None:
+def train_all(data: Path) -> None:
     """Trains every run that the results lack; they are kept after each."""
     import keras
 
@@ -89,7 +89,7 @@ def train_all(data: Path, until: float) -> None:
             train = patches(*splits["train"], labels, seed)
             steps_per_epoch = -(-len(train[0]) // 32)
             for net, start, augment in ROWS:
-                if (net, start, augment, labels, seed) in done or time.monotonic() > until:
+                if (net, start, augment, labels, seed) in done:
                     continue
                 tuned = groco.finetune(
                     f"{net}.rotmnist", train, test=test, classes=CLASSES, invert=True, seed=seed, verbose=0,

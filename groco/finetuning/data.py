@@ -10,10 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from groco.pretrained import Preprocessor
-from groco.pretrained.preprocessor import resize_image
+from groco.pretrained.preprocessor import IMAGE_SUFFIXES, Preprocessor, resize_image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm")
 ARRAY_SUFFIX = ".npy"
 IMAGES, MASKS = "images", "masks"
 
@@ -40,7 +38,11 @@ class Examples:
 
 
 def read_examples(
-    data: Any, preprocess: Preprocessor, classes: Sequence[str] | None = None, invert: bool = False
+    data: Any,
+    preprocess: Preprocessor,
+    classes: Sequence[str] | None = None,
+    invert: bool = False,
+    invert_masks: bool = False,
 ) -> Examples:
     """Reads and prepares all labelled examples.
 
@@ -49,6 +51,7 @@ def read_examples(
         preprocess: what the model expects of its inputs; its task says what labels are.
         classes: the names of the classes; by default those that are found.
         invert: the images are dark on light, and the model knows light on dark ones.
+        invert_masks: the masks are 0 where the class is.
 
     Raises:
         FileNotFoundError: if there is nothing.
@@ -58,8 +61,9 @@ def read_examples(
     if isinstance(data, (str, Path)):
         path = Path(data)
         if path.is_dir():
-            read = _read_pairs if segmentation else _read_classes
-            return read(path, preprocess, classes, invert)
+            if segmentation:
+                return _read_pairs(path, preprocess, classes, invert, invert_masks)
+            return _read_classes(path, preprocess, classes, invert)
         if path.suffix != ".npz" or not path.is_file():
             raise FileNotFoundError(f"There is no folder and no .npz file {str(path)!r} with data.")
         images, labels = _read_npz(path, MASKS if segmentation else "labels")
@@ -72,7 +76,8 @@ def read_examples(
     inputs = _prepare_arrays(images, preprocess, invert, where)
     if segmentation:
         shapes = [np.shape(image)[: len(preprocess.size)] for image in images]
-        return Examples(inputs, *_encode_masks(_fit_masks(labels, shapes, preprocess, where), classes, where))
+        masks = _fit_masks(labels, shapes, preprocess, where)
+        return Examples(inputs, *_encode_masks(masks, classes, invert_masks, where))
     return Examples(inputs, *_encode_labels(labels, len(inputs), classes, where))
 
 
@@ -122,7 +127,9 @@ def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str]
     return Examples(inputs, np.array([label for _, label in files]), names)
 
 
-def _read_pairs(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool) -> Examples:
+def _read_pairs(
+    folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool, invert_masks: bool
+) -> Examples:
     """A folder with the folders `images` and `masks`, whose files have the same names but for the suffix."""
     found = {}
     for kind in (IMAGES, MASKS):
@@ -149,12 +156,11 @@ def _read_pairs(folder: Path, preprocess: Preprocessor, classes: Sequence[str] |
         masks.append(mask)
     inputs = _prepare_files([image for image, _ in pairs], preprocess, invert)
     fitted = np.stack([_resize_mask(mask, preprocess) for mask in masks])
-    return Examples(inputs, *_encode_masks(fitted, classes, str(folder / MASKS)))
+    return Examples(inputs, *_encode_masks(fitted, classes, invert_masks, str(folder / MASKS)))
 
 
 def _files(folder: Path) -> list[Path]:
-    suffixes = (*IMAGE_SUFFIXES, ARRAY_SUFFIX)
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in suffixes and not f.name.startswith("."))
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
 
 
 def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) -> np.ndarray:
@@ -296,7 +302,7 @@ def _resize_mask(mask: np.ndarray, preprocess: Preprocessor) -> np.ndarray:
     return mask[np.ix_(*places)]
 
 
-def _encode_masks(masks: np.ndarray, classes, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _encode_masks(masks: np.ndarray, classes, inverted: bool, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Indices of classes and their names; masks of two values are of one class and its background."""
     if masks.dtype.kind not in "iub":
         raise ValueError(f"{where}: the values of masks are whole numbers, got {masks.dtype}.")
@@ -304,7 +310,9 @@ def _encode_masks(masks: np.ndarray, classes, where: str) -> tuple[np.ndarray, t
     names = None if classes is None else tuple(classes)
     two_values = set(values.tolist()) <= {0, 255} or set(values.tolist()) <= {0, 1}
     if two_values and (names is None or len(names) == 1):
-        return (masks > 0).astype(np.uint8), names or ("foreground",)
+        return ((masks == 0) if inverted else (masks > 0)).astype(np.uint8), names or ("foreground",)
+    if inverted:
+        raise ValueError(f"{where}: only masks of one class are inverted; they have 0 and 255 or 1, got {values[:10]}.")
     number = len(values) if names is None else len(names)
     if values[0] < 0 or values[-1] >= number:
         shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")

@@ -20,10 +20,10 @@ from groco.finetuning.batches import Batches, crop, make_augmentations
 from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
 from groco.models import create_model
-from groco.pretrained import Preprocessor, PretrainedError
 from groco.pretrained.folder import write_folder
 from groco.pretrained.loading import DESCRIPTION, load_from, read_description
-from groco.pretrained.preprocessor import PREPROCESSOR
+from groco.pretrained.manifest import PretrainedError
+from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
 GOLDEN_INPUTS, GOLDEN_VALUES = 8, 1 << 20  # of the second at most, but at least one input
@@ -63,6 +63,7 @@ def finetune(
     size: int | Sequence[int] | None = None,
     window: int | None = None,
     invert: bool = False,
+    invert_masks: bool = False,
     epochs: int = 20,
     batch_size: int | None = None,
     learning_rate: float = 1e-3,
@@ -94,6 +95,7 @@ def finetune(
             reads files, and the model is built for it. By default images must have the size that the model has.
         window: for segmentation: train on windows of that many points on each axis, anywhere in the images.
         invert: the images are dark on light, and the model knows light on dark ones.
+        invert_masks: the masks are 0 where the class is.
         epochs: how often each example is seen.
         batch_size: by default 32, for segmentation 4.
         learning_rate: the first.
@@ -131,14 +133,14 @@ def finetune(
     description = read_description(source.folder / DESCRIPTION)
     known = Preprocessor.load(source.folder / PREPROCESSOR)
     preprocess = known if size is None else replace(known, size=_spatial(size, known), multiple_of=1, resize=True)
-    if window is not None and known.task != "segmentation":
-        raise ValueError(f"{source.label} is for {known.task}; windows are for segmentation.")
+    if known.task != "segmentation" and (window is not None or invert_masks):
+        raise ValueError(f"{source.label} is for {known.task}; windows and inverted masks are for segmentation.")
 
-    train = read_examples(data, preprocess, classes, invert)
+    train = read_examples(data, preprocess, classes, invert, invert_masks)
     if test is None:
         train, held = split_examples(train, validation_split, seed)
     else:
-        held = read_examples(test, preprocess, train.classes, invert)
+        held = read_examples(test, preprocess, train.classes, invert, invert_masks)
     if len(np.unique(train.labels)) < 2:
         raise ValueError("All labels to train on are the same; there is nothing to learn.")
     preprocess = replace(preprocess, classes=train.classes)
@@ -176,8 +178,8 @@ def finetune(
         return tuned
     settings = {
         "validation_split": validation_split, "classes": classes, "size": size, "window": window, "invert": invert,
-        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "freeze": freeze,
-        "augment": augment, "from_scratch": from_scratch, "seed": seed,
+        "invert_masks": invert_masks, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "freeze": freeze, "augment": augment, "from_scratch": from_scratch, "seed": seed,
     }  # fmt: skip
     information = {
         **_measured(data, test, tuned, seed),

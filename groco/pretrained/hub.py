@@ -120,12 +120,12 @@ def explain(error: BaseException) -> str:
         return f"the cache cannot be written ({_first_line(error)}); cache_dir= or HF_HUB_CACHE choose another"
     if isinstance(error, OSError):
         return _first_line(error)
-    return f"the Hub cannot be reached ({type(error).__name__}: {_first_line(error)})"
+    return f"the connection to the Hub failed ({type(error).__name__}: {_first_line(error)})"
 
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else repr(error)
+    return lines[0].rstrip(".") if lines else repr(error)
 
 
 def _fetch(
@@ -167,16 +167,24 @@ def _fetch(
 
 
 def _twice(download: Callable[[], Any], asked: str) -> Any:
-    """A download; once more if what came was not as long as announced; errors in our words."""
+    """A download; once more if the connection broke or what came had the wrong length; errors in our words."""
     for last in (False, True):
         try:
             return download()
         except Exception as error:  # huggingface_hub lets the errors of its HTTP library through, and changes libraries
-            if type(error) is OSError and error.errno is None and not last:
-                _log.warning("%s: %s It is downloaded once more.", asked, _first_line(error))
+            if not last and _may_pass(error):
+                _log.warning("%s: %s: %s. It is asked for once more.", asked, type(error).__name__, _first_line(error))
                 continue
             raise PretrainedError(f"{asked} cannot be had: {explain(error)}.") from error
     return None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is an error of the connection, which need not come again, and not one of the Hub or the disk."""
+    if isinstance(error, OSError):
+        answered = getattr(error, "response", None) is not None
+        return error.errno is None and not answered and not isinstance(error, FileNotFoundError)
+    return not isinstance(error, ValueError | RuntimeError)
 
 
 def _problem(path: Path, problem_of: Callable[[Path], str | None]) -> str | None:

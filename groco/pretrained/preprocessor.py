@@ -17,6 +17,7 @@ from groco.pretrained.source import locate
 
 SCHEMA = 1
 PREPROCESSOR = "preprocessor.json"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
 
 
 @dataclass(frozen=True)
@@ -240,10 +241,7 @@ class Preprocessor:
         if self.resize and image.ndim == 3:
             image = resize_image(image, self.size)
         if image.ndim != len(self.size) + 1 or image.shape[-1] != self.channels or not self.fits(image.shape[:-1]):
-            sizes = " x ".join(map(str, image.shape[: len(self.size)]))
-            raise ValueError(
-                f"{str(path)!r} has {sizes} pixels, shape {image.shape}; the model needs {self.describe()}."
-            )
+            raise ValueError(f"{str(path)!r} has shape {image.shape}; the model needs images {self.describe()}.")
         return image
 
     def _read_array(self, path: Path) -> np.ndarray:

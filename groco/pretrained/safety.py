@@ -95,7 +95,7 @@ def _check_dataset(dataset: Any, where: str, largest: int | None) -> None:
         return  # not read: models are loaded without their optimizer
     if largest is not None and math.prod(dataset.shape) > largest:
         raise PretrainedError(
-            f"{where} has the shape {dataset.shape}, more than any weight of the model; it is refused."
+            f"{where} does not fit: its shape {dataset.shape} is larger than any weight of the model; it is refused."
         )
 
 

@@ -36,3 +36,15 @@ def released(checkout, hub):
     manifest.release(checkout / MANIFEST, NAME, REPO, revision)
     shutil.move(folder, checkout / NAME)
     return revision
+
+
+@pytest.fixture
+def outcome(record_property, tmp_path, hub):
+    """Records a line of the table of faults."""
+
+    def record(fault: str, message) -> None:
+        text = str(message).replace(hub.endpoint, "http://hub").replace(hub.cdn, "http://cdn")
+        record_property("fault", fault)
+        record_property("outcome", text.replace(str(tmp_path), "..."))
+
+    return record

@@ -14,6 +14,8 @@ from groco.data import digits
 from groco.models import get_builder
 from groco.pretrained import PretrainedError, loading, manifest, source
 from groco.pretrained.manifest import model_folder
+from groco.pretrained.source import Source
+from groco.pretrained.verification import golden_error
 from groco.testing import equivariance_error
 
 NAME = "p4cnn.rotmnist"
@@ -21,15 +23,24 @@ every_model = pytest.mark.parametrize("name", groco.list_pretrained())
 
 
 @every_model
-def test_golden_outputs(name):
-    with np.load(model_folder(name) / "golden.npz") as golden:
-        images, outputs = golden["images"], golden["outputs"]
-    model = groco.from_pretrained(name)
-    computed = model.predict(groco.preprocessor(name)(images), verbose=0)
-    np.testing.assert_allclose(computed, outputs, atol=1e-4 * np.abs(outputs).max())
+def test_files_and_golden_outputs(name):
+    found = groco.verify(name)
+    assert found.vouched
+    assert set(found.files) == set(groco.model_info(name).files)
+    assert found.golden_inputs > 0
+    assert found.golden_error < 1e-4
 
 
-@every_model
+def test_golden_outputs_that_differ(copied):
+    model = get_builder("p4cnn")()
+    model.load_weights(copied / "model.weights.h5")
+    model.get_layer("head").bias.assign_add(np.full(10, 0.01))
+    model.save_weights(copied / "model.weights.h5")
+    with pytest.raises(PretrainedError, match=r"outputs differ from the recorded ones by .*, more than 1e-04"):
+        groco.verify(copied)
+
+
+@pytest.mark.parametrize("name", groco.list_pretrained("*.rotmnist"))
 def test_the_thousand_digits(name):
     """The published error, within three standard deviations of a sample of 1,000."""
     images, labels = digits()
@@ -53,10 +64,8 @@ def test_the_planar_net_is_not():
 
 @every_model
 def test_keras_loads_the_folder_as_well(name):
-    model = keras.saving.load_model(model_folder(name))
-    images = groco.preprocessor(name)(digits()[0][:5])
-    expected = groco.from_pretrained(name).predict(images, verbose=0)
-    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
+    folder = model_folder(name)
+    golden_error(Source(name, folder, None), keras.saving.load_model(folder))
 
 
 def test_other_classes(caplog):
@@ -150,6 +159,13 @@ def test_folders_that_are_no_model(copied, tmp_path):
         groco.from_pretrained(copied)
     weights.unlink()
     other = get_builder("p4cnn")(width=11)
+    other.save_weights(weights)
+    with pytest.raises(
+        PretrainedError, match=r"model\.weights\.h5: .* does not fit: its shape .* larger than any weight"
+    ):
+        groco.from_pretrained(copied)
+    weights.unlink()
+    other = get_builder("p4cnn")(width=9)
     other.save_weights(weights)
     with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit p4cnn"):
         groco.from_pretrained(copied)
