@@ -45,6 +45,11 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
+    @property
+    def last_size(self) -> int:
+        """Number of examples in the last batch."""
+        return (len(self.order) - 1) % self.batch_size + 1
+
     def __getitem__(self, index: int):
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, self.epoch, index])

@@ -24,7 +24,7 @@ def test_parameters_are_the_papers(builder, parameters):
 
 
 def test_parameters_of_the_others():
-    """The gc-separable net has the 24.6 thousand of Lengyel & van Gemert 2021; the others are as near as widths allow."""
+    """The gc-separable net has the 24.6 thousand of Lengyel & van Gemert 2021; the others are near that."""
     for name, parameters in {"p4cnn_gc": 24_640, "p4cnn_g": 25_255, "p4mcnn": 26_799}.items():
         assert sum(int(np.prod(w.shape)) for w in create_model(name).trainable_weights) == parameters
 
