@@ -36,7 +36,7 @@ class LayerCase:
     channels: int
     layer: Callable[[str], keras.layers.Layer]
     plain: Callable[[int], keras.layers.Layer]
-    batch: int = 16
+    batch: int = 64
 
     @property
     def order(self) -> int:
@@ -54,7 +54,7 @@ class LayerCase:
         return made
 
 
-def convolution(name: str, group: str, size, channels: int, filters: int, kernel: int, batch: int = 16, **kwargs):
+def convolution(name: str, group: str, size, channels: int, filters: int, kernel: int, batch: int = 64, **kwargs):
     rank = len(size)
     stem = f"GroupConv{rank}D"
 
@@ -74,7 +74,7 @@ def layer_cases(large: bool = False) -> list[LayerCase]:
         convolution("P4M-ResNet 3x3, stage 1", "P4M", (32, 32), 11, 11, 3),
         convolution("P4M-ResNet 3x3, stage 2", "P4M", (16, 16), 23, 23, 3),
         convolution("P4M-ResNet 3x3, stage 3", "P4M", (8, 8), 45, 45, 3),
-        convolution("P4-U-Net 3x3", "P4", (64, 64), 8, 8, 3, batch=4),
+        convolution("P4-U-Net 3x3", "P4", (64, 64), 8, 8, 3, batch=16),
         convolution("P4M 1x1", "P4M", (16, 16), 23, 23, 1),
         convolution("Oh 3x3x3", "Oh", (12, 12, 12), 2, 2, 3, batch=2),
         LayerCase(
