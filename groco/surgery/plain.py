@@ -64,7 +64,7 @@ class _Exporter:
         counterpart = _counterpart(operation)
         if counterpart is not None:
             return counterpart(self.shop, operation, _signal(operation, args[0]))
-        if self._is_merged_norm(operation, args):
+        if self._is_merged_norm(operation, args) and not kwargs.get("training"):
             return batch_normalization(self.shop, operation, args[0], **kwargs)
         if type(operation) is group_layers.GroupBatchNormalization:
             return self._plain_norm(operation, _tensor(args[0]), **kwargs)
@@ -140,15 +140,8 @@ class _Exporter:
         """A normalisation of whole channels that are not merged is Keras' own."""
         keys = ("axis", "momentum", "epsilon", "center", "scale", "synchronized")
         config = {key: getattr(layer, key) for key in keys}
-        return self.shop.apply(
-            tensor,
-            keras.layers.BatchNormalization,
-            layer,
-            weights=layer.get_weights,
-            key=b"unmerged",
-            call=call,
-            **config,
-        )
+        kind, weights = keras.layers.BatchNormalization, layer.get_weights
+        return self.shop.apply(tensor, kind, layer, weights=weights, key=b"unmerged", call=call, **config)
 
 
 _MERGING = (
