@@ -378,6 +378,19 @@ def test_macs_of_separable_convolutions(factorization):
     assert macs(keras.Model(image, x)) == expected[factorization]
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "kwargs"),
+    [
+        ("p4m_resnet20", (8, 8), RESNET),
+        ("p4_unet", (8, 8), {"width": 1, "depth": 2}),
+        ("o_unet3d", (2, 2, 2), {"width": 1, "depth": 2}),
+    ],
+)
+def test_macs_are_those_of_the_exported_net(name, size, kwargs):
+    model = create_model(name, input_shape=(*size, 1), **kwargs)
+    assert macs(model) == macs(groco.export_plain(model))
+
+
 def test_macs_need_sizes():
     with pytest.raises(ValueError, match="unknown size"):
         macs(create_model("p4_unet", width=1, depth=1))
