@@ -46,15 +46,14 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     """
     ndim = group_in.ndim
     plan = split_plan(group_in, group_out, tuple(kernel.shape[:ndim]), tuple(strides))
-    blocks = _kernel_blocks(kernel, plan)
+    blocks = ops.unstack(_kernel_blocks(kernel, plan))
     parts = transform_group_axis(plan.forward, signal)
     parts = ops.reshape(parts, (*ops.shape(parts)[:-2], len(plan.characters), -1))
     width = [paddings[axis] if axis in plan.axes_before else (0, 0) for axis in range(ndim)]
     if any(pair != (0, 0) for pair in width):
         parts = ops.pad(parts, ((0, 0), *width, (0, 0), (0, 0)))
     combinations = [
-        _combine(parts[..., character, :], plan, plan.axes_before, strides, dilation_rate)
-        for character in range(len(plan.characters))
+        _combine(part, plan, plan.axes_before, strides, dilation_rate) for part in ops.unstack(parts, axis=-2)
     ]
     mixed = []
     for block, characters in enumerate(plan.characters_before):

@@ -1,0 +1,1 @@
+"""Timings of GroCo, run from a checkout: `python -m benchmarks.implementations`."""
