@@ -4,8 +4,9 @@
 
 It runs on the backend of KERAS_BACKEND and replaces the rows that it measures in benchmarks/results; the page is then
 written by `python docs/write_implementations.py`. Both implementations of one shape are timed in turns, so that their
-ratio stands where the machine is shared, after a warm-up; times are medians. In "forward+backward" the outputs are
-computed as well as the gradients by the inputs and all weights.
+ratio stands where the machine is shared, after a warm-up; times are medians. On a crowded machine the ratio of
+processor time, `cpu_ratio`, says more than that of the clock. In "forward+backward" the outputs are computed as well as
+the gradients by the inputs and all weights.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ SECONDS = 4.0  # for the rounds of one shape and pass
 ROUNDS = (3, 31)  # at least and at most
 COLUMNS = (
     *("backend", "group", "kernel", "width", "batch", "size", "pass"),
-    *("dense_ms", "fourier_ms", "ratio", "versions", "machine"),
+    *("dense_ms", "fourier_ms", "ratio", "cpu_ratio", "versions", "machine"),
 )
 KEY = COLUMNS[:7]
 
@@ -58,7 +59,8 @@ def measure(group: str, kernel: int, width: int) -> Iterator[dict]:
         layers[implementation].build(signal.shape)
     for name in PASSES:
         runs = {key: compiled(layer, signal, backward=name != "forward") for key, layer in layers.items()}
-        milliseconds = interleaved(runs)
+        times = interleaved(runs)
+        (dense, dense_cpu), (fourier, fourier_cpu) = times["dense"], times["fourier"]
         yield {
             "backend": backend,
             "group": group,
@@ -67,17 +69,18 @@ def measure(group: str, kernel: int, width: int) -> Iterator[dict]:
             "batch": batch,
             "size": size,
             "pass": name,
-            "dense_ms": round(milliseconds["dense"], 2),
-            "fourier_ms": round(milliseconds["fourier"], 2),
-            "ratio": round(milliseconds["fourier"] / milliseconds["dense"], 3),
+            "dense_ms": round(dense, 2),
+            "fourier_ms": round(fourier, 2),
+            "ratio": round(fourier / dense, 3),
+            "cpu_ratio": round(fourier_cpu / dense_cpu, 3),
             "versions": f"keras {keras.version()}, {backend} {_backend_version(backend)}",
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         }
 
 
-def interleaved(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The median milliseconds of each function, run in turns."""
-    times: dict[str, list[float]] = {key: [] for key in runs}
+def interleaved(runs: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+    """The median milliseconds of each function, run in turns: on the clock, and of the process on all processors."""
+    times: dict[str, list[tuple[float, float]]] = {key: [] for key in runs}
     for run in runs.values():
         run()
         run()
@@ -86,10 +89,10 @@ def interleaved(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
         if round_ >= ROUNDS[0] and time.perf_counter() - start > SECONDS:
             break
         for key, run in runs.items():
-            before = time.perf_counter()
+            before = time.perf_counter(), time.process_time()
             run()
-            times[key].append(1e3 * (time.perf_counter() - before))
-    return {key: statistics.median(values) for key, values in times.items()}
+            times[key].append((1e3 * (time.perf_counter() - before[0]), 1e3 * (time.process_time() - before[1])))
+    return {key: tuple(map(statistics.median, zip(*values, strict=True))) for key, values in times.items()}
 
 
 def compiled(layer, signal: np.ndarray, backward: bool) -> Callable[[], object]:
@@ -190,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for case in itertools.product(options.group or GROUPS, options.kernel or KERNELS, options.width or WIDTHS):
         for row in measure(*case):
-            print(*(row[column] for column in COLUMNS[:10]), flush=True)
+            print(*(row[column] for column in COLUMNS[:11]), flush=True)
             write([row])
 
 
