@@ -37,10 +37,8 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
     order, (channels, filters) = group_out.order, kernel.shape[-2:]
     channels *= group_in.order // order  # the elements h t of a region, h in the subgroup, are so many channels at h
     rows = ops.take(kernel, plan.regions.reshape(-1), axis=0)
-    rows = ops.matmul(
-        ops.convert_to_tensor(plan.kernel_transform, dtype=kernel.dtype),
-        ops.reshape(rows, (order, channels * filters)),
-    )
+    transform = ops.convert_to_tensor(plan.kernel_transform, dtype=rows.dtype)
+    rows = transform @ ops.reshape(rows, (order, channels * filters))
     spectrum = transform_group_axis(plan.forward, signal)
     leading = ops.shape(spectrum)[:-2]
     index = group_in.order // order
@@ -50,7 +48,7 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
     for (count, dimension), part, block in zip(plan.blocks, parts, kernels, strict=True):
         block = ops.transpose(ops.reshape(block, (dimension, dimension, channels, filters)), (0, 2, 1, 3))
         block = ops.reshape(block, (dimension * channels, dimension * filters))
-        output = ops.matmul(ops.reshape(part, (-1, dimension * channels)), block)
+        output = ops.reshape(part, (-1, dimension * channels)) @ block
         outputs.append(ops.reshape(output, (*leading, count * dimension, filters)))
     return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))
 
