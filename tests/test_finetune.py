@@ -146,7 +146,7 @@ def test_command_trains_evaluates_and_saves_what_loads(tmp_path, rng, capsys, mo
     outputs = groco.from_pretrained(folder).predict(preprocess(preprocess.read(files)), verbose=0)
     found = [names[0][0] for names in preprocess.decode(outputs)]
     assert np.mean(np.array(found) != np.array(wanted)) == pytest.approx(error)
-    assert groco.verify(folder).golden_inputs == 8
+    assert groco.verify(folder).golden_inputs == 4
 
     assert cli.main(["predict", str(folder), *map(str, files[:2])]) == 0
     assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == found[:2]
@@ -222,9 +222,11 @@ def test_the_head_is_what_knows_the_classes(architecture, head):
 
 
 def test_segmentation_from_pairs_of_files(segmenter, tmp_path, rng, capsys):
-    data = _as_pairs(tmp_path / "pairs", *_blobs(10, rng))
+    images, masks = _blobs(10, rng)
+    data = _as_pairs(tmp_path / "pairs", images, 255 - masks)
     folder = tmp_path / "made" / "p4_unet.blobs"
-    options = ["--epochs", "12", "--window", "12", "--learning-rate", "0.01", "--augment", "PMw", "--classes", "blob"]
+    options = ["--epochs", "12", "--window", "12", "--learning-rate", "0.01", "--augment", "PMw", "--invert-masks"]
+    options += ["--classes", "blob"]
     assert cli.main(["finetune", str(segmenter), "--data", str(data), "--output", str(folder), *options]) == 0
     assert "on 2 others" in capsys.readouterr().out
     metrics = json.loads((folder / "groco.json").read_text())["metrics"]
