@@ -8,7 +8,8 @@ from groco import _command
 from groco._version import __version__
 
 if not _command.light:
-    from groco import data, groups, layers, models, pretrained, surgery, testing
+    from groco import data, finetuning, groups, layers, models, pretrained, surgery, testing
+    from groco.finetuning import finetune
     from groco.groups import Group, get_group, list_groups
     from groco.models import create_model, features, list_models, planar_twin
     from groco.pretrained import (
@@ -29,6 +30,8 @@ __all__ = [
     "decode_predictions",
     "export_plain",
     "features",
+    "finetune",
+    "finetuning",
     "from_pretrained",
     "get_group",
     "groups",

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 from groco._version import __version__
-from groco.cli import catalogue, checking, exporting, figures, inference, publishing
+from groco.cli import catalogue, checking, exporting, figures, finetuning, inference, publishing
 from groco.cli.common import CommandError
 
-_MODULES = (catalogue, inference, checking, figures, exporting, publishing)
+_MODULES = (catalogue, inference, finetuning, checking, figures, exporting, publishing)
 _BACKENDS = ("tensorflow", "jax", "torch")
 _EXIT_CODES = """\
 exit status: 0 all is well, 1 a check failed, 2 something asked for is wrong (one line on stderr says what),

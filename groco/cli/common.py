@@ -14,8 +14,6 @@ from typing import Any
 
 from groco import _command
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
-
 
 class CommandError(Exception):
     """What the user asked for cannot be done; the message is the one line they see."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from groco.cli.common import IMAGE_SUFFIXES, CommandError
+from groco.cli.common import CommandError
+from groco.pretrained.preprocessor import IMAGE_SUFFIXES
 
 
 def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndarray, np.ndarray]:

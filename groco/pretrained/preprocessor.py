@@ -17,6 +17,7 @@ from groco.pretrained.source import locate
 
 SCHEMA = 1
 PREPROCESSOR = "preprocessor.json"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Preprocessor:
         task: `"classification"`, or `"segmentation"` for outputs at each pixel.
         maximum: the largest value that an image can have; the smallest is 0.
         multiple_of: what sizes that are None must be divisible by.
+        resize: whether images of another size are resized when they are read; the model was trained on such.
 
     Raises:
         ValueError: for anything else than that.
@@ -52,6 +54,7 @@ class Preprocessor:
     task: str = "classification"
     maximum: float = 255
     multiple_of: int = 1
+    resize: bool = False
 
     def __post_init__(self):
         if len(self.size) not in (1, 2, 3) or not all(n is None or _positive(n) for n in self.size):
@@ -70,6 +73,8 @@ class Preprocessor:
             raise ValueError(f"maximum is a number above 0, got {self.maximum!r}")
         if not self.classes:
             raise ValueError("classes has at least one name")
+        if not isinstance(self.resize, bool) or (self.resize and (len(self.size) != 2 or None in self.size)):
+            raise ValueError(f"resize is True or False, and True only with a known height and width, got {self.size!r}")
 
     def __call__(self, images) -> np.ndarray:
         """Prepares images or volumes for the model.
@@ -144,7 +149,7 @@ class Preprocessor:
         """Reads files, unprepared: images of any format that Pillow knows, or arrays of NumPy (.npy).
 
         Args:
-            paths: the files; each must have the model's size, and all the same.
+            paths: the files; each must have the model's size, and all the same, unless the preprocessor resizes them.
             invert: turn dark-on-light images into light-on-dark ones.
 
         Returns:
@@ -180,6 +185,8 @@ class Preprocessor:
             content["maximum"] = self.maximum
         if self.multiple_of != 1:
             content["multiple_of"] = self.multiple_of
+        if self.resize:
+            content["resize"] = True
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -198,11 +205,12 @@ class Preprocessor:
                 task=content.get("task", "classification"),
                 maximum=content.get("maximum", 255),
                 multiple_of=content.get("multiple_of", 1),
+                resize=content.get("resize", False),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PretrainedError(f"{path} is not a preprocessor: {error!r}") from None
 
-    def _fits(self, shape: tuple[int, ...]) -> bool:
+    def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether these are the model's spatial sizes."""
         return len(shape) == len(self.size) and all(
             n == wanted if wanted is not None else n > 0 and n % self.multiple_of == 0
@@ -213,13 +221,13 @@ class Preprocessor:
         """The array with a batch axis and a channel axis."""
         shape, rank = array.shape, len(self.size)
         grey = self.channels == 1
-        if grey and self._fits(shape):
+        if grey and self.fits(shape):
             return array[None, ..., None]
-        if len(shape) == rank + 1 and shape[-1] == self.channels and self._fits(shape[:-1]):
+        if len(shape) == rank + 1 and shape[-1] == self.channels and self.fits(shape[:-1]):
             return array[None]
-        if grey and len(shape) == rank + 1 and self._fits(shape[1:]):
+        if grey and len(shape) == rank + 1 and self.fits(shape[1:]):
             return array[..., None]
-        if len(shape) == rank + 2 and shape[-1] == self.channels and self._fits(shape[1:-1]):
+        if len(shape) == rank + 2 and shape[-1] == self.channels and self.fits(shape[1:-1]):
             return array
         raise ValueError(f"The model needs images {self.describe()}, got shape {shape}.")
 
@@ -230,7 +238,9 @@ class Preprocessor:
         image = self._read_array(path) if path.suffix == ".npy" else self._read_picture(path)
         if self.channels == 1 and image.ndim == len(self.size):
             image = image[..., None]
-        if image.ndim != len(self.size) + 1 or image.shape[-1] != self.channels or not self._fits(image.shape[:-1]):
+        if self.resize and image.ndim == 3:
+            image = resize_image(image, self.size)
+        if image.ndim != len(self.size) + 1 or image.shape[-1] != self.channels or not self.fits(image.shape[:-1]):
             raise ValueError(f"{str(path)!r} has shape {image.shape}; the model needs images {self.describe()}.")
         return image
 
@@ -250,6 +260,21 @@ class Preprocessor:
                 return np.asarray(file.convert("L" if self.channels == 1 else "RGB"))
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise ValueError(f"{str(path)!r} cannot be read as an image: {error}") from None
+
+
+def resize_image(image: np.ndarray, size: Sequence[int | None]) -> np.ndarray:
+    """Resizes (height, width, channels) by linear interpolation, over all pixels that a smaller one covers (Pillow)."""
+    from PIL import Image
+
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = size
+    channels = image if image.dtype == np.uint8 else image.astype(np.float32)
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(channel)).resize((width, height), Image.Resampling.BILINEAR))
+        for channel in np.moveaxis(channels, -1, 0)
+    ]
+    return np.stack(resized, axis=-1)
 
 
 def _plain(values):

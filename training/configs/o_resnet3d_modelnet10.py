@@ -3,7 +3,7 @@
 Paper: none with these figures. Figures of the same kind: 82.5 +- 1.4 % accuracy of a plain net and 89.7 +- 0.6 % of one
 on the octahedral group, on turned ModelNet10 objects at another resolution (the examples of escnn).
 Recipe: upright training objects without empty grids, Adam 2e-3 to 0 by a cosine, batch 32, 15 epochs.
-Time: TIME
+Time: about 80 minutes on 2 cores of a CPU with TensorFlow, by the speed of its layers; not run yet.
 Command: python -m training.train o_resnet3d_modelnet10 --data FOLDER
 """
 
