@@ -167,7 +167,7 @@ def _is_on_its_page(name, model):
     assert lines[0].startswith(write_models.row(name, model)), "write it anew: python -m docs.write_models"
     error = write_models.measured()[name]
     if symmetry_group(name) is not None:
-        assert error.startswith("< 1e-"), "measure it: python -m docs.write_models --measure"
+        assert error.startswith("< 1e-"), "measure it: python -m docs.write_models --measure NAME"
         assert float(error.removeprefix("< ")) <= 1e-4
     else:
         assert error in ("planar", "restricted to P1")
