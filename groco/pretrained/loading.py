@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from groco.models import get_builder
 from groco.pretrained.manifest import PretrainedError
-from groco.pretrained.safety import check_config, check_weights, read_json
+from groco.pretrained.safety import check_config, check_size, check_weights, read_json
 from groco.pretrained.source import Source, locate
 
 SCHEMA = 1
@@ -102,7 +103,11 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
     arguments = description["arguments"]
     try:
         builder = get_builder(description["architecture"])
+        if source.info is None:
+            check_size(functools.partial(builder, **arguments), folder / WEIGHTS, check_weights(folder / WEIGHTS))
         trained = builder(**arguments)
+    except PretrainedError:
+        raise
     except (TypeError, ValueError) as error:
         raise PretrainedError(f"{folder / DESCRIPTION} does not make a model: {error}") from None
     _load_weights(trained, folder / WEIGHTS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from groco.pretrained.manifest import PretrainedError
 # Layers of Keras that carry or load code of whoever wrote the file.
 CODE_LAYERS = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "__typespec__")
 MAX_GOLDEN_BYTES = 1 << 28
+MAX_EXPANSION = 100  # of an array when it is read; Keras does not compress weights
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -42,12 +44,18 @@ def check_config(path: Path) -> None:
             raise PretrainedError(f"{path} has a {registered!r}, which is not registered here; it is refused.")
 
 
-def check_weights(path: Path, model: keras.Model | None = None) -> None:
-    """Raises PretrainedError if a file of weights is not HDF5, points outside of itself, or swells when it is read.
+def check_weights(path: Path, model: keras.Model | None = None) -> int:
+    """Checks that a file of weights is HDF5, does not point outside of itself, and does not swell when it is read.
 
     Args:
         path: the file.
         model: the model it is for; no array may be larger than its largest weight.
+
+    Returns:
+        How many numbers it holds.
+
+    Raises:
+        PretrainedError: that says what it has that is refused.
     """
     import h5py
 
@@ -58,10 +66,30 @@ def check_weights(path: Path, model: keras.Model | None = None) -> None:
     largest = max((math.prod(weight.shape) for weight in model.variables), default=0) if model is not None else None
     try:
         with h5py.File(path, "r") as file:
+            total = 0
             for name, dataset in _datasets(file, path, set()):
                 _check_dataset(dataset, f"{path}: {name}", largest)
+                total += math.prod(dataset.shape)
+            return total
     except OSError as error:
         raise PretrainedError(f"{path} cannot be read as HDF5: {error}") from None
+
+
+def check_size(build: Callable[[], keras.Model], path: Path, available: int) -> None:
+    """Raises PretrainedError if a model has more weights than a file holds, before memory is taken for them.
+
+    The model is drafted in a scope in which Keras does not make its variables; and in a thread of its own, since Keras
+    would make them at the next opportunity in this one.
+    """
+
+    def draft() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return sum(math.prod(weight.shape) for weight in build().weights)
+
+    with ThreadPoolExecutor(1) as pool:
+        needed = pool.submit(draft).result()
+    if needed > available:
+        raise PretrainedError(f"{path} does not fit: it holds {available:,} numbers, the model has {needed:,} weights.")
 
 
 def _datasets(group: Any, path: Path, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -93,6 +121,9 @@ def _check_dataset(dataset: Any, where: str, largest: int | None) -> None:
         raise PretrainedError(f"{where} holds values of type {dataset.dtype}, not numbers; it is refused.")
     if dataset.shape is None:
         raise PretrainedError(f"{where} is empty; it is refused.")
+    size, stored = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if size > MAX_EXPANSION * max(stored, 1000):
+        raise PretrainedError(f"{where} swells from {stored:,} to {size:,} bytes when it is read; it is refused.")
     if where.partition(": ")[2].startswith("/optimizer"):
         return  # not read: models are loaded without their optimizer
     if largest is not None and math.prod(dataset.shape) > largest:

@@ -455,7 +455,7 @@ H5_FAULTS = {
     "a soft link": (soft_link, "is a link to elsewhere .SoftLink"),
     "values in another file": (external_values, "has its values in another file"),
     "a virtual array": (virtual_values, "has its values in another file"),
-    "an array of 4 TiB in a small file": (shape_bomb, "is larger than any weight of the model"),
+    "an array of 4 TiB in a small file": (shape_bomb, r"swells from 0 to 4,398,046,511,104 bytes when it is read"),
     "a group that contains itself": (loop, "is in the file twice"),
     "a group that contains the file": (loop_to_the_top, "is in the file twice"),
     "a group with two names": (twin, "is in the file twice"),
@@ -491,6 +491,10 @@ DESCRIPTIONS = {
     "an argument that is a table": (
         {"arguments": {"classifier_activation": {"class_name": "Lambda"}}},
         "argument 'classifier_activation' is a table",
+    ),
+    "a width of 100,000": (
+        {"arguments": {"width": 100_000}},
+        r"model\.weights\.h5 does not fit: it holds [\d,]+ numbers, the model has 1,800,067,900,010 weights",
     ),
     "an unknown argument": ({"arguments": {"wings": 2}}, r"groco\.json does not make a model: .*wings"),
     "an unknown architecture": (

@@ -167,6 +167,14 @@ def test_folders_that_are_no_model(copied, tmp_path):
     weights.unlink()
     other = get_builder("p4cnn")(width=9)
     other.save_weights(weights)
+    with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit: it holds .* numbers, the model has"):
+        groco.from_pretrained(copied)
+    get_builder("p4cnn")().save_weights(weights)
+    with h5py.File(weights, "a") as file:
+        variables = next(group for group in file["layers"].values() if len(group.get("vars", ())))["vars"]
+        values = variables["0"][()]
+        del variables["0"]
+        variables["0"] = values.reshape(-1)
     with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit p4cnn"):
         groco.from_pretrained(copied)
 
