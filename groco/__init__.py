@@ -4,18 +4,34 @@
 >>> model = groco.from_pretrained("p4cnn.rotmnist")
 """
 
-from groco import data, groups, layers, models, pretrained, testing
+from groco import _command
 from groco._version import __version__
-from groco.groups import Group, get_group, list_groups
-from groco.models import create_model, features, list_models, planar_twin
-from groco.pretrained import from_pretrained, list_pretrained, model_info, preprocessor
+
+if not _command.light:
+    from groco import data, finetuning, groups, layers, models, pretrained, surgery, testing
+    from groco.finetuning import finetune
+    from groco.groups import Group, get_group, list_groups
+    from groco.models import create_model, features, list_models, planar_twin
+    from groco.pretrained import (
+        decode_predictions,
+        from_pretrained,
+        list_pretrained,
+        model_info,
+        preprocessor,
+        verify,
+    )
+    from groco.surgery import export_plain
 
 __all__ = [
     "Group",
     "__version__",
     "create_model",
     "data",
+    "decode_predictions",
+    "export_plain",
     "features",
+    "finetune",
+    "finetuning",
     "from_pretrained",
     "get_group",
     "groups",
@@ -28,5 +44,7 @@ __all__ = [
     "planar_twin",
     "preprocessor",
     "pretrained",
+    "surgery",
     "testing",
+    "verify",
 ]

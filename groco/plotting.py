@@ -7,7 +7,26 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from groco.groups import GroupLike, act, get_group
+from groco.groups import Group, GroupLike, act, get_group
+
+
+def signal_layers(model: keras.Model) -> dict[str, Group]:
+    """The layers of a functional model that write signals on a group, in their order, each with its group."""
+    groups: dict[int, Group] = {}
+    found: dict[str, Group] = {}
+    for layer in model.layers:
+        output = layer.output
+        group = getattr(layer, "subgroup", None)
+        if group is None:  # one of Keras' own: it leaves a signal one on the same group
+            group = next((groups[id(x)] for x in keras.tree.flatten(layer.input) if id(x) in groups), None)
+        if (
+            group is not None
+            and keras.backend.is_keras_tensor(output)
+            and len(output.shape) == group.ndim + 3
+            and output.shape[-2] == group.order
+        ):
+            groups[id(output)] = found[layer.name] = group
+    return found
 
 
 def plot_feature_maps(
@@ -32,10 +51,12 @@ def plot_feature_maps(
         path: the file to write; its suffix says the format.
         group: the group that turns the image, and on which the layer writes.
         channel: the feature map to draw; by default the one that varies most.
-        picture: what to draw as the image, (height, width); by default the first channel of `image`.
+        picture: what to draw as the image, (height, width), or (height, width, 3) in colour; by default the first
+            channel of `image`.
 
     Raises:
-        ValueError: if the model has no such layer, or it does not write signals on the group.
+        ValueError: if the model has no such layer or channel, or the layer does not write signals on the group, or the
+            net does not take the image when it is turned.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -46,10 +67,17 @@ def plot_feature_maps(
     shape = features.output_shape
     if len(shape) != 5 or shape[3] != group.order:
         raise ValueError(f"The layer {layer!r} has output {shape}, not a signal on {group.name!r} with {group.order}.")
+    if image.shape[0] != image.shape[1] and len(group.axis_orbits) == 1:
+        raise ValueError(
+            f"{group.name!r} exchanges height and width; the image must be square, got {image.shape[0]} x "
+            f"{image.shape[1]}."
+        )
     turned = np.stack([act(group, g, image, (0, 1)) for g in range(group.order)])
     maps = keras.ops.convert_to_numpy(features(turned))
     if channel is None:
         channel = int(maps[0].std(axis=(0, 1, 2)).argmax())
+    if not 0 <= channel < maps.shape[-1]:
+        raise ValueError(f"The layer {layer!r} has channels 0 to {maps.shape[-1] - 1}, got {channel}.")
     maps = maps[..., channel]
     shown = image[..., 0] if picture is None else np.asarray(picture)
 

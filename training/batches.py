@@ -58,7 +58,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def draw_order(available: int, wanted: int, seed: int, epoch: int) -> np.ndarray:
-    """Indices of the `wanted` examples of an epoch: each of the `available` ones as often as the others, give or take one."""
+    """Indices of the `wanted` examples of an epoch: all the `available` ones as often, give or take one."""
     rng = np.random.default_rng([seed, epoch])
     rounds = [rng.permutation(available) for _ in range(-(-wanted // available))]
     return np.concatenate(rounds)[:wanted]

@@ -1,8 +1,9 @@
 """Trains a config: python -m training.train CONFIG [--seed N] [--data PATH] [--set key=value ...] [--resume].
 
-A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png, the
-last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout depend on
-the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing had happened.
+A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png,
+the last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout
+depend on the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing
+had happened.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from training.batches import Batches
 from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
+from training.results import scores
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hosts", action="store_true", help="one of several processes that train together")
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, on_signal)
     try:
         config = load_config(options.config, options.set)
         cluster = devices.connect(options.devices, options.hosts, options.seed)
@@ -151,6 +153,7 @@ def _run(
         checkpoints.save_final(model, folder)
     result = {
         "name": config["name"],
+        "changes": config["changes"],
         "seed": seed,
         **evaluate(model, task, prepare, arrays, config["evaluate_batch"]),
         "train_examples": len(y_train),
@@ -200,8 +203,7 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
 
 def describe(result: dict[str, Any]) -> str:
     """The scores of a result in words."""
-    scores = [key for key, value in result.items() if key.startswith("test_") and isinstance(value, float)]
-    return ", ".join(f"{key.replace('_', ' ')} {100 * result[key]:.2f} %" for key in scores)
+    return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
 
 
 def hardware() -> str:
@@ -229,7 +231,8 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _stop(number, frame):
+def on_signal(number, frame):
+    """Ends a run on SIGTERM as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

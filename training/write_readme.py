@@ -10,9 +10,12 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import groco
 from groco.data import digits
 from groco.plotting import plot_feature_maps
+from groco.pretrained.metrics import measured
 from groco.testing import equivariance_error
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,22 +48,33 @@ def main(arguments: list[str] | None = None) -> int:
 def table() -> str:
     """The trained models as a Markdown table."""
     lines = [
-        "| name | parameters | test error % | paper: test error % | a logit's change when turned by 90° |",
+        "| name | parameters | measured on the test set, % | paper, % | change when the input is turned by 90° |",
         "|---|---|---|---|---|",
     ]
     for name in groco.list_pretrained():
         info = groco.model_info(name)
+        figures = measured(info.metrics, info.paper).values()
         seeds = len(info.metrics["seeds"])
-        error = f"{100 * info.metrics['test_error']:.2f}"
-        if seeds > 1:
-            error = f"{100 * info.metrics['test_error_mean']:.2f} ± {100 * info.metrics['test_error_std']:.2f}"
-        images = groco.preprocessor(name)(digits()[0][::5])
-        change = equivariance_error(groco.from_pretrained(name), images, "P4")
+        paper = ", ".join(figure.paper_percent for figure in figures if figure.paper_percent)
         lines.append(
-            f"| `{name}` | {info.parameters:,} | {error} ({seeds} seed{'s' * (seeds > 1)}) | "
-            f"{info.paper['test_error']:.2f} ± {info.paper['std']:.2f} | {_magnitude(change)} |"
+            f"| `{name}` | {info.parameters:,} | {', '.join(f'{f.label} {f.percent}' for f in figures)} "
+            f"({seeds} seed{'s' * (seeds > 1)}) | {paper or '-'} | {_magnitude(change(name))} |"
         )
     return "\n".join(lines)
+
+
+def change(name: str) -> float:
+    """How far the outputs of a trained model are from turning with its inputs, relative to their scale."""
+    preprocess = groco.preprocessor(name)
+    if name.endswith(".rotmnist"):
+        inputs = digits()[0][::5]
+    else:
+        with np.load(ROOT / "zoo" / name / "golden.npz", allow_pickle=False) as golden:
+            inputs = golden["images"]
+    ndim = len(preprocess.size)
+    output = "image" if preprocess.task == "segmentation" else "invariant"
+    group = {2: "P4", 3: "O"}[ndim]
+    return equivariance_error(groco.from_pretrained(name), preprocess(inputs), group, ndim=ndim, output=output)
 
 
 def _magnitude(error: float) -> str:

@@ -23,7 +23,7 @@ def allcnn_c(
     """All-CNN-C: nine convolutions, two of them strided, and no dense layer.
 
     Args:
-        input_shape: (height, width, channels); sizes may be None, and are even then.
+        input_shape: (height, width, channels); sizes may be None, and are multiples of 4 then.
         num_classes: number of classes.
         include_top: False leaves out the convolution to the classes and the pooling.
         pooling: `"avg"` or `"max"`, over space and group.
@@ -45,7 +45,8 @@ def allcnn_c(
     initializer = {"class_name": "RandomNormal", "config": {"stddev": stddev}}
     blocks = Blocks(2, exact=form == EXACT, initializer=initializer)
     inputs = keras.Input(input_shape, name="image")
-    x = keras.layers.Dropout(0.2, name="dropout0")(inputs)
+    x = blocks.halvable(name, inputs, group, 2)
+    x = keras.layers.Dropout(0.2, name="dropout0")(x)
     plan = [(narrow, 3, 1), (narrow, 3, 1), (narrow, 3, 2), (wide, 3, 1), (wide, 3, 1), (wide, 3, 2)]
     plan += [(wide, 3, 1), (wide, 1, 1)]
     for index, (filters, size, strides) in enumerate(plan, start=1):

@@ -9,6 +9,7 @@ import keras
 
 from groco import layers
 from groco.groups import Group, GroupLike, get_group
+from groco.models.sizes import check_parities, take_multiples
 
 EXACT, PAPER = "exact", "paper"
 
@@ -65,6 +66,17 @@ class Blocks:
             return pooling(window, strides=1, padding="valid", name=name)(x)
         pooled = self.layer("GroupAveragePooling", pool_size=window, strides=1, padding="valid", group=group, name=name)
         return pooled(x)
+
+    def halvable(self, name: str, inputs, group: Group, halvings: int):
+        """The input of a net with strided convolutions behind `odd`: any known sizes, multiples if one is unknown.
+
+        Raises:
+            ValueError: if the sizes cannot be halved so often without breaking equivariance.
+        """
+        if not self.exact or not any(group.mirrored_axes):
+            return inputs
+        check_parities(name, inputs.shape[1:-1], group, halvings)
+        return take_multiples(name, inputs, 2**halvings, always=False)
 
     def norm(self, x, name: str):
         return layers.GroupBatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import keras
 
 from groco.groups import GroupLike
-from groco.models.blocks import Blocks, classify
+from groco.models.blocks import Blocks, check_widths, classify
 from groco.models.registry import register_variants
+from groco.models.sizes import take_multiples
 
 
 def convnext(
@@ -37,8 +38,9 @@ def convnext(
         kernel_size: of the depthwise convolutions.
         name: the model's name.
     """
-    if len(widths) != len(numbers):
-        raise ValueError(f"widths and numbers have one int for each stage, got {widths} and {numbers}.")
+    if len(widths) != len(numbers) or not numbers or any(number < 1 for number in numbers):
+        raise ValueError(f"widths and numbers have one positive int for each stage, got {widths} and {numbers}.")
+    widths = check_widths(widths, len(numbers))
     blocks = Blocks(2)
     group = blocks.group(group)
 
@@ -50,7 +52,10 @@ def convnext(
         return layer(x)
 
     inputs = keras.Input(input_shape, name="image")
-    x = norm(pointwise(inputs, widths[0], "stem_conv", patch), "stem_norm")
+    x = inputs
+    if any(group.mirrored_axes):  # else a rest that fills no window is left out, as Keras does
+        x = take_multiples(name, inputs, patch * 2 ** (len(widths) - 1))
+    x = norm(pointwise(x, widths[0], "stem_conv", patch), "stem_norm")
     for stage, (width, number) in enumerate(zip(widths, numbers, strict=True), start=1):
         if stage > 1:
             x = pointwise(norm(x, f"stage{stage}_norm"), width, f"stage{stage}_down", 2)

@@ -7,6 +7,7 @@ import keras
 from groco.groups import GroupLike
 from groco.models.blocks import Blocks, classify
 from groco.models.registry import register_variants
+from groco.models.sizes import take_multiples
 
 
 def densenet(
@@ -38,7 +39,10 @@ def densenet(
     blocks = Blocks(2, use_bias=False)
     group = blocks.group(group)
     inputs = keras.Input(input_shape, name="image")
-    x = blocks.conv(inputs, growth, 3, group, "stem_conv")
+    x = inputs
+    if any(group.mirrored_axes):  # else a rest that fills no window is left out, as Keras does
+        x = take_multiples(name, inputs, 2**stages)
+    x = blocks.conv(x, growth, 3, group, "stem_conv")
     for stage in range(1, stages + 1):
         for index in range(1, layers_per_stage + 1):
             layer = f"stage{stage}_layer{index}"

@@ -66,5 +66,14 @@ def get_builder(name: str) -> Callable[..., keras.Model]:
 
 
 def create_model(name: str, **kwargs) -> keras.Model:
-    """A new, untrained model of an architecture; `kwargs` are those of its builder."""
-    return get_builder(name)(**kwargs)
+    """A new, untrained model of an architecture; `kwargs` are those of its builder.
+
+    Raises:
+        ValueError: if there is no such architecture, or an argument is not one of its builder's or does not fit.
+    """
+    builder = get_builder(name)
+    known = inspect.signature(builder).parameters
+    unknown = [key for key in kwargs if key not in known]
+    if unknown:
+        raise ValueError(f"{name} has no argument {', '.join(unknown)}; it has {', '.join(known)}.")
+    return builder(**kwargs)

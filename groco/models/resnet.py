@@ -9,6 +9,7 @@ import keras
 from groco.groups import Group, GroupLike
 from groco.models.blocks import EXACT, PAPER, Blocks, check_choice, check_widths, classify
 from groco.models.registry import register_variants
+from groco.models.sizes import check_parities, take_multiples
 
 
 def resnet(
@@ -52,7 +53,8 @@ def resnet(
     blocks = Blocks(2, exact=form == EXACT)
     group = blocks.group(group)
     inputs = keras.Input(input_shape, name="image")
-    x = _stages(blocks, inputs, widths[0], widths, (depth - 2) // 6, (group,) * 3)
+    x = blocks.halvable(name, inputs, group, 2)
+    x = _stages(blocks, x, widths[0], widths, (depth - 2) // 6, (group,) * 3)
     if include_top:
         oriented = form == PAPER and group.order > 1
         x = _space_pool(x, pooling) if oriented else blocks.global_pool(x, group, pooling)
@@ -66,7 +68,7 @@ def wide_resnet(
     include_top: bool = True,
     pooling: str = "avg",
     classifier_activation=None,
-    groups: tuple[GroupLike, ...] = ("P1", "P1", "P1"),
+    group: GroupLike | tuple[GroupLike, ...] = "P1",
     widths: tuple[int, ...] | None = None,
     depth: int = 28,
     widen: int = 10,
@@ -75,13 +77,13 @@ def wide_resnet(
 ) -> keras.Model:
     """Wide residual net (Zagoruyko & Komodakis 2016, arXiv 1605.07146), with a group for each stage.
 
-    With `groups=("P4M", "P2MM", "P1")` the orientations are restricted after the first and the second stage, as in
+    With `group=("P4M", "P2MM", "P1")` the orientations are restricted after the first and the second stage, as in
     Weiler & Cesa 2019 (arXiv 1911.08251): what is symmetric at a small scale need not be at a large one. The net is
     equivariant to the last group.
 
     Args:
         input_shape, num_classes, include_top, pooling, classifier_activation: as in `resnet`.
-        groups: the group of each of the three stages, each a subgroup of the one before.
+        group: one group, or the group of each of the three stages, each a subgroup of the one before.
         widths: channels of the three stages; by default `widen` times 16, 32 and 64, divided by the square root of the
             order of the stage's group. The step onto a smaller group then costs what it had saved: p4m_wide_resnet16_4
             has 13 % more parameters than its planar net, p4m_wide_resnet28_10 6 %; `groco.planar_twin` has as many.
@@ -93,20 +95,26 @@ def wide_resnet(
     blocks = Blocks(2)
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"depth is 6n + 4 (10, 16, 28, ...), got {depth}.")
-    if len(groups) != 3:
-        raise ValueError(f"groups are three, one for each stage, got {groups!r}.")
-    found = tuple(blocks.group(group) for group in groups)
+    stages = tuple(group) if isinstance(group, (tuple, list)) else (group,) * 3
+    if len(stages) != 3:
+        raise ValueError(f"group is one group or three, one for each stage, got {group!r}.")
+    groups = tuple(blocks.group(stage) for stage in stages)
     if widths is None:
         widths = tuple(
-            max(1, round(base * widen / math.sqrt(group.order)))
-            for base, group in zip((16, 32, 64), found, strict=True)
+            max(1, round(base * widen / math.sqrt(stage.order)))
+            for base, stage in zip((16, 32, 64), groups, strict=True)
         )
     widths = check_widths(widths, 3)
     inputs = keras.Input(input_shape, name="image")
-    stem = max(1, round(16 / math.sqrt(found[0].order)))
-    x = _stages(blocks, inputs, stem, widths, (depth - 4) // 6, found, dropout)
+    x = inputs
+    for halvings, halved in enumerate(groups[:2], start=1):
+        check_parities(name, inputs.shape[1:-1], halved, halvings)
+    if any(any(halved.mirrored_axes) for halved in groups[:2]):
+        x = take_multiples(name, inputs, 4, always=False)
+    stem = max(1, round(16 / math.sqrt(groups[0].order)))
+    x = _stages(blocks, x, stem, widths, (depth - 4) // 6, groups, dropout)
     if include_top:
-        x = classify(blocks.global_pool(x, found[-1], pooling), num_classes, classifier_activation)
+        x = classify(blocks.global_pool(x, groups[-1], pooling), num_classes, classifier_activation)
     return keras.Model(inputs, x, name=name)
 
 
@@ -125,8 +133,8 @@ def resnet3d(
     """Residual net for volumes, after Winkels & Cohen 2018 (arXiv 1804.04656), whose nets were not residual.
 
     Args:
-        input_shape: (depth, height, width, channels); sizes may be None, and are multiples of 8 then: the stem halves
-            the volume once, the second and third stage do again.
+        input_shape: (depth, height, width, channels); sizes are even, and may be None, and are multiples of 8 then: the
+            stem halves the volume once, the second and third stage do again.
         num_classes, include_top, pooling, classifier_activation: as in `resnet`.
         group: any 3-D group; `"C1"` gives the plain net.
         widths: channels of the stages, each on the whole group.
@@ -136,9 +144,13 @@ def resnet3d(
     """
     blocks = Blocks(3)
     group = blocks.group(group)
-    widths = tuple(widths)
+    widths = check_widths(widths, max(1, len(widths)))
     inputs = keras.Input(input_shape, name="volume")
-    x = _stages(blocks, inputs, widths[0], widths, blocks_per_stage, (group,) * len(widths), dropout, stem_pool=2)
+    x = inputs
+    if any(group.mirrored_axes):
+        x = take_multiples(name, inputs, 2 ** len(widths) if None in inputs.shape[1:-1] else 2)
+        check_parities(name, inputs.shape[1:-1], group, len(widths))
+    x = _stages(blocks, x, widths[0], widths, blocks_per_stage, (group,) * len(widths), dropout, stem_pool=2)
     if include_top:
         x = classify(blocks.global_pool(x, group, pooling), num_classes, classifier_activation)
     return keras.Model(inputs, x, name=name)
@@ -158,7 +170,8 @@ def large_resnet(
     """ResNet-18, -34 or -50 for larger images (He et al. 2015, arXiv 1512.03385), exactly equivariant.
 
     As published, but for two things that even sizes ask for: a mean over neighbouring points before each strided
-    convolution (see `Blocks`), and after the stem a maximum over 2x2 points where the original has 3x3.
+    convolution (see `Blocks`), and after the stem a maximum over 2x2 points where the original has 3x3, which only odd
+    sizes have here.
 
     Args:
         input_shape: (height, width, channels); sizes may be None, and are multiples of 32 then.
@@ -174,9 +187,11 @@ def large_resnet(
     blocks = Blocks(2, use_bias=False)
     group = blocks.group(group)
     inputs = keras.Input(input_shape, name="image")
-    x = blocks.odd(inputs, group, "stem_mean")
+    x = blocks.odd(blocks.halvable(name, inputs, group, 5), group, "stem_mean")
     x = blocks.conv_norm_relu(x, widths[0], 7, group, "stem", strides=2)
-    x = blocks.layer("GroupMaxPooling", pool_size=2, group=group, name="stem_pool")(x)
+    window = tuple(3 if size is not None and size % 2 else 2 for size in x.shape[1:3])
+    pool = {"pool_size": window, "strides": 2, "padding": "same_equiv", "group": group}
+    x = blocks.layer("GroupMaxPooling", **pool, name="stem_pool")(x)
     for stage, (width, number) in enumerate(zip(widths, numbers[depth], strict=True), start=1):
         for index in range(1, number + 1):
             strides = 2 if stage > 1 and index == 1 else 1
@@ -257,7 +272,7 @@ register_variants(
     wide_resnet,
     **{f"wide_resnet{d}_{k}": {"depth": d, "widen": k} for d, k in ((16, 4), (16, 8), (28, 7), (28, 10))},
     **{
-        f"p4m_wide_resnet{d}_{k}": {"groups": _RESTRICTED, "depth": d, "widen": k}
+        f"p4m_wide_resnet{d}_{k}": {"group": _RESTRICTED, "depth": d, "widen": k}
         for d, k in ((16, 4), (16, 8), (28, 7), (28, 10))
     },
 )
@@ -270,5 +285,7 @@ register_variants(
     resnet3d,
     resnet3d={"group": "C1", "widths": (16, 32, 64)},
     o_resnet3d={"group": "O", "widths": (3, 6, 13)},
+    d4_resnet3d={"group": "D4", "widths": (6, 11, 23)},
     oh_resnet3d={"group": "Oh", "widths": (2, 5, 9)},
+    d4h_resnet3d={"group": "D4h", "widths": (4, 8, 16)},
 )

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from groco.groups import get_group
+from groco.models.cost import parameters
 from groco.models.registry import get_builder
 
 _WIDTHS = ("width", "widths", "growth")
@@ -34,19 +35,18 @@ def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model
     builder = name if callable(name) else get_builder(name)
     defaults = {key: p.default for key, p in inspect.signature(builder).parameters.items()}
     arguments: dict[str, Any] = {**defaults, **kwargs}
-    which = "groups" if "groups" in arguments else "group"
-    if which not in arguments or not any(key in arguments for key in _WIDTHS):
+    if "group" not in arguments or not any(key in arguments for key in _WIDTHS):
         raise ValueError(f"{builder.__name__} has no group and width to change; its arguments: {', '.join(defaults)}.")
     ndim = len(arguments["input_shape"]) - 1
     trivial = get_group("P1", ndim).name
-    twin: dict[str, Any] = {"name": f"{arguments['name']}_planar_twin", which: trivial}
-    largest = arguments[which]
-    if which == "groups":
-        largest, twin["groups"] = arguments["groups"][0], (trivial,) * len(arguments["groups"])
-        if arguments["widths"] is None:
-            planar = builder(**{**kwargs, **twin})
-            arguments["widths"] = tuple(planar.get_layer(f"stage{n}_block1_1_conv").filters for n in (1, 2, 3))
-            largest = trivial
+    twin: dict[str, Any] = {"name": f"{arguments['name']}_planar_twin", "group": trivial}
+    largest = arguments["group"]
+    if isinstance(largest, (tuple, list)):
+        largest = largest[0]
+    if "widths" in arguments and arguments["widths"] is None:  # the builder's choice for the group
+        planar = builder(**{**kwargs, **twin})
+        arguments["widths"] = tuple(planar.get_layer(f"stage{n}_block1_1_conv").filters for n in (1, 2, 3))
+        largest = trivial
     wanted = parameters(builder(**kwargs))
 
     def build(factor: float) -> keras.Model:
@@ -62,11 +62,6 @@ def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model
         factor *= math.sqrt(wanted / found)
     assert best is not None
     return best
-
-
-def parameters(model: keras.Model) -> int:
-    """The number of trainable parameters."""
-    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
 def _scale(widths, factor: float):

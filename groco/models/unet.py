@@ -7,6 +7,7 @@ import keras
 from groco.groups import GroupLike
 from groco.models.blocks import Blocks, check_choice
 from groco.models.registry import register_variants
+from groco.models.sizes import take_multiples
 
 
 def unet(
@@ -21,6 +22,7 @@ def unet(
     decoder: str = "transposed",
     output: str = "invariant",
     dropout: float = 0.0,
+    skip_connections: bool = True,
     name: str = "unet",
 ) -> keras.Model:
     """U-Net for segmentation: the map of a turned image is the turned map, exactly.
@@ -42,6 +44,7 @@ def unet(
             convolution.
         output: `"invariant"`, one value per class and point; or `"signal"`, one for each element of the group.
         dropout: rate at the lowest level.
+        skip_connections: False leaves out the features of the way down on the way up: an encoder and a decoder.
         name: the model's name.
 
     Returns:
@@ -56,11 +59,14 @@ def unet(
     kind = {"avg": "Average", "max": "Max"}[check_choice("pooling", pooling, ("avg", "max"))]
     if depth < 1:
         raise ValueError(f"depth is at least 1, got {depth}.")
-    _check_sizes(name, input_shape, 2 ** (depth - 1))
+    if len(input_shape) not in (3, 4):
+        raise ValueError(
+            f"{name}: input_shape is (height, width, channels) or (depth, height, width, channels), got {input_shape}."
+        )
     blocks = Blocks(len(input_shape) - 1, use_bias=False)
     group = blocks.group(group)
     inputs = keras.Input(input_shape, name="image" if blocks.rank == 2 else "volume")
-    x, skips = inputs, []
+    x, skips = take_multiples(name, inputs, 2 ** (depth - 1)), []
     for level in range(depth):
         if level:
             skips.append(x)
@@ -77,7 +83,8 @@ def unet(
         else:
             x = blocks.layer("GroupUpSampling", size=2, group=group, name=f"up{level}_nearest")(x)
             x = blocks.conv(x, filters, 3, group, f"up{level}_conv")
-        x = keras.layers.Concatenate(name=f"up{level}_concatenate")([skips.pop(), x])
+        if skip_connections:
+            x = keras.layers.Concatenate(name=f"up{level}_concatenate")([skips.pop(), x])
         for index in (1, 2):
             x = blocks.conv_norm_relu(x, filters, 3, group, f"up{level}_{index}")
     if include_top:
@@ -89,21 +96,6 @@ def unet(
             x = blocks.layer(f"Group{kind}Pooling", **pool, group=group, name="orientation_pool")(x)
             x = keras.layers.Dense(num_classes, activation=classifier_activation, name="head")(x)
     return keras.Model(inputs, x, name=name)
-
-
-def _check_sizes(name: str, input_shape, multiple: int) -> None:
-    if len(input_shape) not in (3, 4):
-        raise ValueError(
-            f"{name}: input_shape is (height, width, channels) or (depth, height, width, channels), got {input_shape}."
-        )
-    for size in input_shape[:-1]:
-        if size is not None and (size < multiple or size % multiple):
-            below, above = size // multiple * multiple, -(-size // multiple) * multiple
-            nearest = " and ".join(str(n) for n in sorted({below or multiple, above}))
-            raise ValueError(
-                f"{name}: sizes are multiples of {multiple}, got input_shape={tuple(input_shape)}; "
-                f"the nearest to {size} that work: {nearest}. Pad or crop the images, or use a smaller depth."
-            )
 
 
 register_variants(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,13 @@ import keras
 import numpy as np
 
 from groco.models import get_builder
-from groco.pretrained.manifest import PretrainedError, model_folder, model_info, verify_file
+from groco.pretrained.manifest import PretrainedError
+from groco.pretrained.safety import check_config, check_weights, read_json
+from groco.pretrained.source import Source, locate
 
 SCHEMA = 1
 DESCRIPTION = "groco.json"
+CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 
 _log = logging.getLogger("groco")
@@ -25,29 +27,41 @@ def from_pretrained(
     *,
     num_classes: int | None = None,
     include_top: bool = True,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+    token: str | bool | None = None,
+    compile: bool = False,
     **kwargs,
 ) -> keras.Model:
     """Loads a trained model.
 
-    Every file is checked against the size and sha256 in the manifest before anything in it is parsed.
+    It is looked for in the package, then in the cache of the Hugging Face Hub, then on the Hub at the commit that the
+    manifest names. Every file is checked against the size and sha256 in the manifest before anything in it is parsed;
+    a damaged file of the cache is downloaded once more.
 
     Args:
-        name: a name from `groco.list_pretrained()`, or a folder with the files of a zoo entry, which nobody vouches
-            for; then the log says so.
+        name: a name from `groco.list_pretrained()`; or `hf://organisation/name[@revision]` or a folder, for which
+            nobody vouches. Then the log says so, and only layers of Keras and GroCo and weights that fit are loaded.
         num_classes: another number of classes than the model was trained on. All layers but the last get their
             trained weights; the log says which are new.
         include_top: False leaves out the classifier.
-        input_shape: another (height, width, channels) than the model was trained on; sizes may be None.
+        input_shape: another (*spatial, channels) than the model was trained on; sizes may be None.
+        revision: another branch, tag or commit on the Hub than the manifest names, which nobody vouches for.
+        cache_dir: the Hub's cache, if not that of huggingface_hub (HF_HUB_CACHE).
+        local_files_only: True asks the Hub for nothing; so does huggingface_hub's offline mode (HF_HUB_OFFLINE).
+        token: for the Hub, if not the one that huggingface_hub knows (HF_TOKEN, `hf auth login`).
+        compile: True compiles the model to be trained further, with Adam and the cross-entropy of its outputs.
         **kwargs: further arguments of the architecture's builder that do not change the shape of the weights, such as
             `classifier_activation`, `dropout` or `name`.
 
     Returns:
-        An uncompiled `keras.Model`.
+        A `keras.Model`.
 
     Raises:
-        PretrainedError: (a ValueError) if there is no such model; if a file is missing or not what the manifest
-            vouches for; if weights do not fit or are not finite.
+        PretrainedError: (a ValueError) if there is no such model; if a file is missing, cannot be downloaded or is not
+            what the manifest vouches for; if weights do not fit or are not finite.
 
     Example:
 
@@ -56,64 +70,108 @@ def from_pretrained(
     >>> model.output_shape
     (None, 10)
     """
-    folder = _verified_folder(name)
-    description = _read_description(folder)
-    builder = get_builder(description["architecture"])
-    trained = builder(**description["arguments"])
-    _load_weights(trained, folder / WEIGHTS)
+    source = locate(name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only, token=token)
     changes: dict[str, Any] = dict(kwargs)
-    if num_classes is not None and num_classes != description["arguments"].get("num_classes"):
+    if num_classes is not None:
         changes["num_classes"] = num_classes
     if not include_top:
         changes["include_top"] = False
     if input_shape is not None:
         changes["input_shape"] = tuple(input_shape)
-    if not changes:
-        return trained
-    model = builder(**{**description["arguments"], **changes})
-    _transfer(trained, model, str(name), head_may_differ="num_classes" in changes)
+    model = load_from(source, changes)
+    if compile:
+        _compile(model, include_top)
     return model
 
 
-def _verified_folder(name: str | Path) -> Path:
-    """The folder of a model, all of whose files are what the manifest says."""
-    if isinstance(name, Path) or Path(name).is_dir():
-        folder = Path(name)
-        missing = [file for file in (DESCRIPTION, WEIGHTS) if not (folder / file).is_file()]
-        if missing:
-            raise PretrainedError(f"{folder} is not the folder of a model: it has no {' and no '.join(missing)}.")
-        _log.warning("%s is unverified: no manifest vouches for its files.", folder)
-        return folder
-    info = model_info(name)
-    folder = model_folder(name)
-    for file, expected in info.files.items():
-        verify_file(folder, file, expected)
-    return folder
+def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Model:
+    """The model in a folder, with arguments of its builder changed; uncompiled.
 
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    """groco.json: the architecture and the arguments of its builder."""
-    path = folder / DESCRIPTION
+    Raises:
+        PretrainedError: as `from_pretrained`.
+    """
+    folder, changes = source.folder, dict(changes or {})
+    missing = [file for file in (DESCRIPTION, WEIGHTS) if not (folder / file).is_file()]
+    if source.info is None and (folder / CONFIG).is_file():
+        check_config(folder / CONFIG)
+        if missing == [DESCRIPTION]:
+            return _load_keras(source, changes)
+    if missing:
+        raise PretrainedError(f"{source.label} is not a trained model: it has no {' and no '.join(missing)}.")
+    description = read_description(folder / DESCRIPTION)
+    arguments = description["arguments"]
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PretrainedError(f"{path} cannot be read: {error}") from None
+        builder = get_builder(description["architecture"])
+        trained = builder(**arguments)
+    except (TypeError, ValueError) as error:
+        raise PretrainedError(f"{folder / DESCRIPTION} does not make a model: {error}") from None
+    _load_weights(trained, folder / WEIGHTS)
+    changes = {key: value for key, value in changes.items() if key not in arguments or arguments[key] != value}
+    if not changes:
+        return trained
+    model = builder(**{**arguments, **changes})
+    _transfer(trained, model, source.label, head_may_differ="num_classes" in changes)
+    return model
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """groco.json: the architecture and the arguments of its builder. Raises PretrainedError if it is not one."""
+    description = read_json(path)
     if not isinstance(description, dict) or description.get("schema") != SCHEMA:
-        raise PretrainedError(f"{path} is not a description of schema {SCHEMA}.")
+        found = description.get("schema") if isinstance(description, dict) else description
+        raise PretrainedError(f"{path} is not a description of schema {SCHEMA}: it has {found!r}.")
     if not isinstance(description.get("architecture"), str) or not isinstance(description.get("arguments"), dict):
         raise PretrainedError(f"{path} must have 'architecture', a name, and 'arguments', a table.")
+    for key, value in description["arguments"].items():
+        if isinstance(value, dict):
+            raise PretrainedError(f"{path}: the argument {key!r} is a table; only numbers, names and lists are read.")
     return description
 
 
+def _load_keras(source: Source, changes: dict[str, Any]) -> keras.Model:
+    """A model saved by Keras that GroCo has no builder for; its config was checked."""
+    if changes:
+        raise PretrainedError(
+            f"{source.label} has no {DESCRIPTION}, so it can only be loaded as it is; got {', '.join(sorted(changes))}."
+        )
+    check_weights(source.folder / WEIGHTS)
+    try:
+        model = keras.saving.load_model(str(source.folder), compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a config or file that does not fit makes it
+        raise PretrainedError(f"{source.label} cannot be loaded by Keras: {_first_line(error)}") from None
+    _check_finite(model, source.folder / WEIGHTS)
+    return model
+
+
 def _load_weights(model: keras.Model, path: Path) -> None:
+    check_weights(path, model)
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise whatever a file that does not fit makes them
-        reason = str(error).strip().splitlines()
-        raise PretrainedError(f"{path} does not fit {model.name}: {reason[0] if reason else error!r}") from None
+        raise PretrainedError(f"{path} does not fit {model.name}: {_first_line(error)}") from None
+    _check_finite(model, path)
+
+
+def _check_finite(model: keras.Model, path: Path) -> None:
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise PretrainedError(f"{path}: the weight {weight.path} has values that are not finite.")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else repr(error)
+
+
+def _compile(model: keras.Model, include_top: bool) -> None:
+    if not include_top:
+        raise PretrainedError("A model without its classifier has nothing to be trained on; compile it with a loss.")
+    activation = getattr(model.layers[-1], "activation", None)
+    from_logits = activation is None or activation is keras.activations.linear
+    if model.output_shape[-1] == 1:
+        model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=from_logits), metrics=["binary_accuracy"])
+    else:
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits), metrics=["accuracy"])
 
 
 def _transfer(trained: keras.Model, model: keras.Model, name: str, head_may_differ: bool) -> None:

@@ -7,15 +7,19 @@ import fnmatch
 import functools
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from groco.pretrained.metrics import TASKS, Metric, measured
+
 SCHEMA = 1
 MANIFEST = "weights_manifest.json"
 STATUSES = ("bundled", "pending-upload", "released")
 REQUIRED_FILES = ("config.json", "model.weights.h5", "metadata.json", "groco.json", "preprocessor.json", "golden.npz")
+REPO_ID = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -43,8 +47,9 @@ class ModelInfo:
         files: size and sha256 of each file of its folder.
         status: `"bundled"`, `"pending-upload"` or `"released"`.
         repo_id, revision: repository and 40-hex commit on the Hugging Face Hub, None if it is not there.
-        metrics: what `training/evaluate.py` measured, with the data set.
-        paper: the published figure and where it is from.
+        task: `"classification"` or `"segmentation"`.
+        metrics: what `training/evaluate.py` measured, with the data set; see also `measured`.
+        paper: the published figure, in percent, and where it is from; None where none is published.
         recipe: how it was trained.
         licence: of the weights and of the data.
     """
@@ -55,11 +60,17 @@ class ModelInfo:
     files: dict[str, FileInfo]
     status: str
     metrics: dict[str, Any]
-    paper: dict[str, Any]
+    paper: dict[str, Any] | None
     recipe: dict[str, Any]
     licence: dict[str, str]
+    task: str = "classification"
     repo_id: str | None = None
     revision: str | None = None
+
+    @property
+    def measured(self) -> dict[str, Metric]:
+        """The figures among the metrics, with the paper's; the first is the one to compare models by."""
+        return measured(self.metrics, self.paper)
 
 
 def list_pretrained(pattern: str = "*") -> list[str]:
@@ -82,23 +93,85 @@ def model_folder(name: str) -> Path:
     return _bundled("zoo") / name
 
 
+def manifest_path() -> Path:
+    """Where the manifest is: in the package, or in the checkout one folder up."""
+    return _bundled(MANIFEST)
+
+
 def verify_file(folder: Path, name: str, expected: FileInfo) -> Path:
     """The path of a file whose size and sha256 are as expected; raises PretrainedError otherwise."""
     path = folder / name
     if not path.is_file():
         raise PretrainedError(f"{path} is missing; reinstall groco, or check out zoo/ again.")
-    size = path.stat().st_size
-    if size != expected.size:
-        raise PretrainedError(f"{path} has {size} bytes, the manifest expects {expected.size}; {_mend(path)}")
-    found = sha256_of(path)
-    if found != expected.sha256:
-        raise PretrainedError(f"{path} has sha256 {found}, the manifest expects {expected.sha256}; {_mend(path)}")
+    difference = mismatch(path, expected)
+    if difference:
+        raise PretrainedError(
+            f"{path} {difference}; it was changed or not copied whole. Nothing was read from it. "
+            f"Restore {path.name}, or reinstall groco."
+        )
     return path
+
+
+def mismatch(path: Path, expected: FileInfo) -> str | None:
+    """How a file differs from what the manifest says of it: "has 3 bytes, the manifest expects 4"; None if not."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != expected.size:
+            return f"has {size} bytes{_page(file.read(100))}, the manifest expects {expected.size}"
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    return None if found == expected.sha256 else f"has sha256 {found}, the manifest expects {expected.sha256}"
+
+
+def _page(beginning: bytes) -> str:
+    return " and is an HTML page" if re.match(rb"\s*<(!doctype|html)", beginning, re.IGNORECASE) else ""
 
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def release(path: Path, name: str, repo_id: str, revision: str) -> None:
+    """Writes into a manifest, whole or not at all, that a model is on the Hub.
+
+    Args:
+        path: the manifest.
+        name: of the model; its entry must be there.
+        repo_id, revision: the repository, and the commit of 40 hexadecimal digits.
+
+    Raises:
+        PretrainedError: if the manifest would not be valid; then it stays as it is.
+    """
+    content = _read_json(path)
+    parse_manifest(content)
+    if name not in content["models"]:
+        raise PretrainedError(f"{path} has no model {name!r}.")
+    content["models"][name] |= {"status": "released", "repo_id": repo_id, "revision": revision}
+    write_manifest(path, content)
+
+
+def write_manifest(path: Path, content: dict[str, Any]) -> None:
+    """Writes a manifest that is valid, whole or not at all; raises PretrainedError if it is not valid."""
+    parse_manifest(content)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _manifest.cache_clear()
+
+
+def read_manifest(path: Path) -> dict[str, ModelInfo]:
+    """The models of a manifest; raises PretrainedError if it cannot be read or is not valid."""
+    return parse_manifest(_read_json(path))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PretrainedError(f"{path} cannot be read: {error}") from None
 
 
 def parse_manifest(content: Any) -> dict[str, ModelInfo]:
@@ -131,18 +204,33 @@ def _parse_entry(name: str, entry: Any) -> ModelInfo:
     if status not in STATUSES:
         raise PretrainedError(f"{where}: status is one of {', '.join(STATUSES)}, not {status!r}.")
     repo_id, revision = entry.get("repo_id"), entry.get("revision")
+    if repo_id is not None and not re.fullmatch(REPO_ID, str(repo_id)):
+        raise PretrainedError(f"{where}: repo_id has the form organisation/name, or is null, not {repo_id!r}.")
     if revision is not None and not re.fullmatch(r"[0-9a-f]{40}", str(revision)):
         raise PretrainedError(f"{where}: revision is a commit of 40 hexadecimal digits or null, not {revision!r}.")
     if (status == "released") != (revision is not None and repo_id is not None):
         raise PretrainedError(f"{where}: a released model, and no other, has repo_id and revision.")
+    metrics, task = _typed(entry, "metrics", dict, where), entry.get("task", "classification")
+    paper = None if entry.get("paper", 0) is None else _typed(entry, "paper", dict, where)
+    if task not in TASKS:
+        raise PretrainedError(f"{where}: task is one of {', '.join(TASKS)}, not {task!r}.")
+    for key, kind in {"dataset": str, "source": str, "split": str, "seeds": list}.items():
+        _typed(metrics, key, kind, f"{where}: metrics")
+    try:
+        figures = measured(metrics, paper)
+    except ValueError as error:
+        raise PretrainedError(f"{where}: {error}.") from None
+    if not set(figures) & set(TASKS[task]):
+        raise PretrainedError(f"{where}: the metrics of {task} are {', '.join(TASKS[task])}, not {', '.join(figures)}.")
     return ModelInfo(
         name=name,
         architecture=_typed(entry, "architecture", str, where),
         parameters=_typed(entry, "parameters", int, where),
         files=files,
         status=status,
-        metrics=_typed(entry, "metrics", dict, where),
-        paper=_typed(entry, "paper", dict, where),
+        task=task,
+        metrics=metrics,
+        paper=paper,
         recipe=_typed(entry, "recipe", dict, where),
         licence=_typed(entry, "licence", dict, where),
         repo_id=repo_id,
@@ -159,18 +247,9 @@ def _typed(table: Any, key: str, kind: type, where: str):
 
 @functools.cache
 def _manifest() -> dict[str, ModelInfo]:
-    path = _bundled(MANIFEST)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PretrainedError(f"{path} cannot be read: {error}") from None
-    return parse_manifest(content)
+    return read_manifest(manifest_path())
 
 
 def _bundled(name: str) -> Path:
     inside = _PACKAGE / name
     return inside if inside.exists() else _PACKAGE.parent / name
-
-
-def _mend(path: Path) -> str:
-    return f"it was changed or not copied whole. Nothing was read from it. Restore {path.name}, or reinstall groco."

@@ -1,28 +1,42 @@
-"""What a trained model expects of its images."""
+"""What a trained model expects of its images or volumes, and what its outputs mean."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from groco.pretrained.manifest import PretrainedError, model_folder, model_info, verify_file
+from groco.pretrained.manifest import PretrainedError
+from groco.pretrained.metrics import TASKS
+from groco.pretrained.source import locate
 
 SCHEMA = 1
+PREPROCESSOR = "preprocessor.json"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
 
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Turns images as they come into what a model was trained on: `(image - mean) / std`.
+    """Turns images or volumes as they come into what a model was trained on: `(image - mean) / std`.
 
     Attributes:
-        size: (height, width) in pixels.
+        size: (height, width) in pixels, or (depth, height, width) in voxels; None where any will do.
         channels: number of channels, 1 for grey images.
-        mean, std: of the training images, for values 0 to 255.
-        classes: the names of the classes in the order of the model's outputs.
+        mean, std: of the training images, in their own units: a number, or one for each channel.
+        classes: the names of the classes in the order of the model's outputs, for segmentation of the output's
+            channels.
+        task: `"classification"`, or `"segmentation"` for outputs at each pixel.
+        maximum: the largest value that an image can have; the smallest is 0.
+        multiple_of: what sizes that are None must be divisible by.
+        resize: whether images of another size are resized when they are read; the model was trained on such.
+
+    Raises:
+        ValueError: for anything else than that.
 
     Example:
 
@@ -32,78 +46,132 @@ class Preprocessor:
     (5, 28, 28, 1)
     """
 
-    size: tuple[int, int]
+    size: tuple[int | None, ...]
     channels: int
-    mean: float
-    std: float
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
     classes: tuple[str, ...]
+    task: str = "classification"
+    maximum: float = 255
+    multiple_of: int = 1
+    resize: bool = False
+
+    def __post_init__(self):
+        if len(self.size) not in (1, 2, 3) or not all(n is None or _positive(n) for n in self.size):
+            raise ValueError(f"size has one to three whole numbers above 0, or None, got {self.size!r}")
+        if not _positive(self.channels) or not _positive(self.multiple_of):
+            raise ValueError("channels and multiple_of are whole numbers above 0")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            numbers = values if isinstance(values, tuple) else (values,)
+            if len(numbers) not in (1, self.channels) or not all(map(_finite, numbers)):
+                raise ValueError(f"{name} is a number, or one for each of {self.channels} channels, got {values!r}")
+            if name == "std" and min(numbers) <= 0:
+                raise ValueError(f"std is above 0, got {values!r}")
+        if self.task not in TASKS:
+            raise ValueError(f"task is one of {', '.join(TASKS)}, got {self.task!r}")
+        if not _finite(self.maximum) or self.maximum <= 0:
+            raise ValueError(f"maximum is a number above 0, got {self.maximum!r}")
+        if not self.classes:
+            raise ValueError("classes has at least one name")
+        if not isinstance(self.resize, bool) or (self.resize and (len(self.size) != 2 or None in self.size)):
+            raise ValueError(f"resize is True or False, and True only with a known height and width, got {self.size!r}")
 
     def __call__(self, images) -> np.ndarray:
-        """Prepares images for the model.
+        """Prepares images or volumes for the model.
 
         Args:
-            images: values 0 to 255: (batch, height, width, channels), without the last axis for grey images, or one
-                image (height, width) or (height, width, channels).
+            images: values 0 to `maximum`: (batch, *size, channels), without the last axis if there is one channel, or
+                one image without the batch axis.
 
         Returns:
-            (batch, height, width, channels) float32.
+            (batch, *size, channels) float32.
 
         Raises:
-            ValueError: if the images have another size or number of channels, or values outside of 0 to 255.
+            ValueError: if the images have another size or number of channels, or values out of range.
         """
-        array = np.asarray(images)
-        height, width = self.size
-        one = (height, width, self.channels)
-        shapes = [one, (height, width)] if self.channels == 1 else [one]
-        if array.shape in shapes:
-            array = array[None]
-        if array.shape[1:] not in shapes:
-            raise ValueError(
-                f"The model needs images of {height} x {width} pixels and {self.channels} channel(s), "
-                f"got shape {array.shape}."
-            )
-        if not np.issubdtype(array.dtype, np.number):
-            raise ValueError(f"Images are numbers 0 to 255, got values of type {array.dtype}.")
-        if array.size and not (array.min() >= 0 and array.max() <= 255):
-            raise ValueError(f"Images have values 0 to 255, got {array.min()} to {array.max()}.")
-        return ((array.reshape(-1, *one).astype(np.float32) - self.mean) / self.std).astype(np.float32)
+        array = self._batch(np.asarray(images))
+        if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
+            raise ValueError(f"Images are numbers 0 to {self.maximum}, got values of type {array.dtype}.")
+        if array.size and not (array.min() >= 0 and array.max() <= self.maximum):
+            raise ValueError(f"Images have values 0 to {self.maximum}, got {array.min()} to {array.max()}.")
+        mean, std = np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64)
+        if mean.ndim == std.ndim == 0:
+            return ((array.astype(np.float32) - self.mean) / self.std).astype(np.float32)
+        return ((array.astype(np.float32) - mean) / std).astype(np.float32)
 
-    def read(self, paths: Sequence[str | Path], invert: bool = False) -> np.ndarray:
-        """Reads image files (any format that Pillow knows), unprepared.
+    def describe(self) -> str:
+        """In words, of what form the images are: "of 28 x 28 pixels and 1 channel, values 0 to 255"."""
+        free = f" (a multiple of {self.multiple_of})" if None in self.size and self.multiple_of > 1 else ""
+        sizes = " x ".join("any" if n is None else str(n) for n in self.size)
+        unit = "voxels" if len(self.size) == 3 else "pixels"
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"of {sizes} {unit}{free} and {channels}, values 0 to {self.maximum:g}"
+
+    def probabilities(self, outputs) -> np.ndarray:
+        """The probabilities of the classes from a model's logits: softmax over the last axis, sigmoid if it is 1.
 
         Args:
-            paths: the files; each must have the model's size in pixels.
+            outputs: (batch, ..., classes) logits.
+
+        Returns:
+            As `outputs`, float64.
+        """
+        logits = np.asarray(outputs, dtype="float64")
+        if logits.ndim < 2 or logits.shape[-1] != len(self.classes):
+            raise ValueError(f"Outputs have a last axis of {len(self.classes)} classes, got shape {logits.shape}.")
+        if logits.shape[-1] == 1:
+            return 0.5 * (1 + np.tanh(0.5 * logits))
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def decode(self, outputs, top: int = 1) -> list[list[tuple[str, float]]]:
+        """The most likely classes from a classifier's logits.
+
+        Args:
+            outputs: (batch, classes) logits.
+            top: how many classes.
+
+        Returns:
+            For each image the names and probabilities of the `top` classes, the most likely first.
+
+        Raises:
+            ValueError: if the model is no classifier, or the outputs have another shape.
+        """
+        if self.task != "classification" or np.ndim(outputs) != 2:
+            raise ValueError(
+                f"Only outputs (batch, classes) of a classifier are decoded, got shape {np.shape(outputs)} of a model "
+                f"for {self.task}; see `probabilities`."
+            )
+        rows = self.probabilities(outputs)
+        return [[(self.classes[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]] for row in rows]
+
+    def read(self, paths: Sequence[str | Path], invert: bool = False) -> np.ndarray:
+        """Reads files, unprepared: images of any format that Pillow knows, or arrays of NumPy (.npy).
+
+        Args:
+            paths: the files; each must have the model's size, and all the same, unless the preprocessor resizes them.
             invert: turn dark-on-light images into light-on-dark ones.
 
         Returns:
-            (len(paths), height, width, channels) uint8.
+            (len(paths), *size, channels), uint8 for images.
 
         Raises:
             FileNotFoundError: if a file is not there.
-            ValueError: if a file is not an image or has another size; the message names it.
+            ValueError: if a file cannot be read or has another size; the message names it.
         """
-        from PIL import Image, UnidentifiedImageError
-
-        height, width = self.size
-        images = np.empty((len(paths), height, width, self.channels), np.uint8)
-        for index, path in enumerate(paths):
-            if not Path(path).is_file():
-                raise FileNotFoundError(f"There is no image file {str(path)!r}.")
-            try:
-                with Image.open(path) as file:
-                    image = file.convert("L" if self.channels == 1 else "RGB")
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-                raise ValueError(f"{str(path)!r} cannot be read as an image: {error}") from None
-            if image.size != (width, height):
+        images = [self._read(Path(path)) for path in paths]
+        for path, image in zip(paths, images, strict=True):
+            if image.shape != images[0].shape:
                 raise ValueError(
-                    f"{str(path)!r} has {image.size[1]} x {image.size[0]} pixels, the model needs {height} x {width}."
+                    f"{str(path)!r} has shape {image.shape[:-1]}, {str(paths[0])!r} has {images[0].shape[:-1]}; "
+                    "files of several sizes must be read one by one."
                 )
-            images[index] = np.asarray(image).reshape(height, width, self.channels)
-        return 255 - images if invert else images
+        batch = np.stack(images) if images else np.empty((0, *(n or 0 for n in self.size), self.channels), np.uint8)
+        return (np.asarray(self.maximum, batch.dtype) - batch) if invert else batch
 
     def save(self, path: Path) -> None:
         """Writes preprocessor.json."""
-        content = {
+        content: dict[str, Any] = {
             "schema": SCHEMA,
             "size": list(self.size),
             "channels": self.channels,
@@ -111,6 +179,14 @@ class Preprocessor:
             "std": self.std,
             "classes": list(self.classes),
         }
+        if self.task != "classification":
+            content["task"] = self.task
+        if self.maximum != 255:
+            content["maximum"] = self.maximum
+        if self.multiple_of != 1:
+            content["multiple_of"] = self.multiple_of
+        if self.resize:
+            content["resize"] = True
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -120,27 +196,132 @@ class Preprocessor:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["schema"] != SCHEMA:
                 raise ValueError(f"schema {content['schema']!r}, not {SCHEMA}")
-            height, width = content["size"]
             return cls(
-                size=(int(height), int(width)),
-                channels=int(content["channels"]),
-                mean=float(content["mean"]),
-                std=float(content["std"]),
+                size=tuple(content["size"]),
+                channels=content["channels"],
+                mean=_plain(content["mean"]),
+                std=_plain(content["std"]),
                 classes=tuple(map(str, content["classes"])),
+                task=content.get("task", "classification"),
+                maximum=content.get("maximum", 255),
+                multiple_of=content.get("multiple_of", 1),
+                resize=content.get("resize", False),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PretrainedError(f"{path} is not a preprocessor: {error!r}") from None
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether these are the model's spatial sizes."""
+        return len(shape) == len(self.size) and all(
+            n == wanted if wanted is not None else n > 0 and n % self.multiple_of == 0
+            for n, wanted in zip(shape, self.size, strict=True)
+        )
 
-def preprocessor(name: str) -> Preprocessor:
+    def _batch(self, array: np.ndarray) -> np.ndarray:
+        """The array with a batch axis and a channel axis."""
+        shape, rank = array.shape, len(self.size)
+        grey = self.channels == 1
+        if grey and self.fits(shape):
+            return array[None, ..., None]
+        if len(shape) == rank + 1 and shape[-1] == self.channels and self.fits(shape[:-1]):
+            return array[None]
+        if grey and len(shape) == rank + 1 and self.fits(shape[1:]):
+            return array[..., None]
+        if len(shape) == rank + 2 and shape[-1] == self.channels and self.fits(shape[1:-1]):
+            return array
+        raise ValueError(f"The model needs images {self.describe()}, got shape {shape}.")
+
+    def _read(self, path: Path) -> np.ndarray:
+        """One file as an array with the channel axis."""
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no image file {str(path)!r}.")
+        image = self._read_array(path) if path.suffix == ".npy" else self._read_picture(path)
+        if self.channels == 1 and image.ndim == len(self.size):
+            image = image[..., None]
+        if self.resize and image.ndim == 3:
+            image = resize_image(image, self.size)
+        if image.ndim != len(self.size) + 1 or image.shape[-1] != self.channels or not self.fits(image.shape[:-1]):
+            raise ValueError(f"{str(path)!r} has shape {image.shape}; the model needs images {self.describe()}.")
+        return image
+
+    def _read_array(self, path: Path) -> np.ndarray:
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"{str(path)!r} cannot be read as an array: {error}") from None
+
+    def _read_picture(self, path: Path) -> np.ndarray:
+        from PIL import Image, UnidentifiedImageError
+
+        if len(self.size) != 2 or self.channels not in (1, 3):
+            raise ValueError(f"{str(path)!r} is not an .npy file; the model needs arrays {self.describe()}.")
+        try:
+            with Image.open(path) as file:
+                return np.asarray(file.convert("L" if self.channels == 1 else "RGB"))
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{str(path)!r} cannot be read as an image: {error}") from None
+
+
+def resize_image(image: np.ndarray, size: Sequence[int | None]) -> np.ndarray:
+    """Resizes (height, width, channels) by linear interpolation, over all pixels that a smaller one covers (Pillow)."""
+    from PIL import Image
+
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = size
+    channels = image if image.dtype == np.uint8 else image.astype(np.float32)
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(channel)).resize((width, height), Image.Resampling.BILINEAR))
+        for channel in np.moveaxis(channels, -1, 0)
+    ]
+    return np.stack(resized, axis=-1)
+
+
+def _plain(values):
+    return tuple(values) if isinstance(values, list) else values
+
+
+def _positive(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _finite(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def preprocessor(name: str | Path, **options: Any) -> Preprocessor:
     """The preprocessor of a trained model.
 
     Args:
-        name: a name from `groco.list_pretrained()`.
+        name: a name from `groco.list_pretrained()`, `hf://organisation/name[@revision]`, or a folder.
+        **options: revision, cache_dir, local_files_only and token, as of `from_pretrained`.
 
     Raises:
         PretrainedError: if there is no such model, or its file is not what the manifest vouches for.
     """
-    info = model_info(name)
-    file = "preprocessor.json"
-    return Preprocessor.load(verify_file(model_folder(name), file, info.files[file]))
+    return Preprocessor.load(locate(name, [PREPROCESSOR], **options).folder / PREPROCESSOR)
+
+
+def decode_predictions(name: str | Path, outputs, top: int = 5, **options: Any) -> list[list[tuple[str, float]]]:
+    """The most likely classes from the logits of a trained classifier.
+
+    Args:
+        name: of the model, as of `preprocessor`.
+        outputs: (batch, classes) logits, what `model.predict` gives.
+        top: how many classes.
+        **options: as of `preprocessor`.
+
+    Returns:
+        For each image the names and probabilities of the `top` classes, the most likely first.
+
+    Raises:
+        PretrainedError: as `preprocessor`.
+        ValueError: if the model is no classifier, or the outputs have another shape.
+
+    Example:
+
+    >>> import groco
+    >>> groco.decode_predictions("p4cnn.rotmnist", [[0.0] * 9 + [100.0]], top=1)
+    [[('9', 1.0)]]
+    """
+    return preprocessor(name, **options).decode(outputs, top)

@@ -11,9 +11,11 @@ import pytest
 
 import groco
 from groco.data import digits
-from groco.models import get_builder
-from groco.pretrained import PretrainedError, loading, manifest
+from groco.models import create_model, get_builder
+from groco.pretrained import PretrainedError, loading, manifest, source
 from groco.pretrained.manifest import model_folder
+from groco.pretrained.source import Source
+from groco.pretrained.verification import golden_error
 from groco.testing import equivariance_error
 
 NAME = "p4cnn.rotmnist"
@@ -21,15 +23,24 @@ every_model = pytest.mark.parametrize("name", groco.list_pretrained())
 
 
 @every_model
-def test_golden_outputs(name):
-    with np.load(model_folder(name) / "golden.npz") as golden:
-        images, outputs = golden["images"], golden["outputs"]
-    model = groco.from_pretrained(name)
-    computed = model.predict(groco.preprocessor(name)(images), verbose=0)
-    np.testing.assert_allclose(computed, outputs, atol=1e-4 * np.abs(outputs).max())
+def test_files_and_golden_outputs(name):
+    found = groco.verify(name)
+    assert found.vouched
+    assert set(found.files) == set(groco.model_info(name).files)
+    assert found.golden_inputs > 0
+    assert found.golden_error < 1e-4
 
 
-@every_model
+def test_golden_outputs_that_differ(copied):
+    model = get_builder("p4cnn")()
+    model.load_weights(copied / "model.weights.h5")
+    model.get_layer("head").bias.assign_add(np.full(10, 0.01))
+    model.save_weights(copied / "model.weights.h5")
+    with pytest.raises(PretrainedError, match=r"outputs differ from the recorded ones by .*, more than 1e-04"):
+        groco.verify(copied)
+
+
+@pytest.mark.parametrize("name", groco.list_pretrained("*.rotmnist"))
 def test_the_thousand_digits(name):
     """The published error, within three standard deviations of a sample of 1,000."""
     images, labels = digits()
@@ -53,10 +64,8 @@ def test_the_planar_net_is_not():
 
 @every_model
 def test_keras_loads_the_folder_as_well(name):
-    model = keras.saving.load_model(model_folder(name))
-    images = groco.preprocessor(name)(digits()[0][:5])
-    expected = groco.from_pretrained(name).predict(images, verbose=0)
-    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5 * np.abs(expected).max())
+    folder = model_folder(name)
+    golden_error(Source(name, folder, None), keras.saving.load_model(folder))
 
 
 def test_other_classes(caplog):
@@ -107,7 +116,7 @@ def test_unknown_names():
 def copied(tmp_path, monkeypatch):
     """A copy of the zoo that may be damaged."""
     shutil.copytree(model_folder(NAME), tmp_path / "zoo" / NAME)
-    monkeypatch.setattr(loading, "model_folder", lambda name: tmp_path / "zoo" / name)
+    monkeypatch.setattr(source, "model_folder", lambda name: tmp_path / "zoo" / name)
     return tmp_path / "zoo" / NAME
 
 
@@ -127,7 +136,7 @@ def test_nothing_is_parsed_that_the_manifest_does_not_vouch_for(file, fault, cop
     def parsed(*_):
         raise AssertionError("something was parsed")
 
-    monkeypatch.setattr(loading, "_read_description", parsed)
+    monkeypatch.setattr(loading, "read_description", parsed)
     monkeypatch.setattr(keras.Model, "load_weights", parsed)
     with pytest.raises(PretrainedError, match=file.replace(".", r"\.")):
         groco.from_pretrained(NAME)
@@ -146,10 +155,17 @@ def test_folders_that_are_no_model(copied, tmp_path):
         groco.from_pretrained(tmp_path)
     weights = copied / "model.weights.h5"
     weights.write_bytes(b"<html>404</html>")
-    with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit p4cnn"):
+    with pytest.raises(PretrainedError, match=r"model\.weights\.h5 is not a file of weights .* begins with b'<html>"):
         groco.from_pretrained(copied)
     weights.unlink()
     other = get_builder("p4cnn")(width=11)
+    other.save_weights(weights)
+    with pytest.raises(
+        PretrainedError, match=r"model\.weights\.h5: .* does not fit: its shape .* larger than any weight"
+    ):
+        groco.from_pretrained(copied)
+    weights.unlink()
+    other = get_builder("p4cnn")(width=9)
     other.save_weights(weights)
     with pytest.raises(PretrainedError, match=r"model\.weights\.h5 does not fit p4cnn"):
         groco.from_pretrained(copied)
@@ -185,3 +201,43 @@ def test_an_unreadable_manifest(tmp_path, monkeypatch):
     with pytest.raises(PretrainedError, match=r"weights_manifest\.json cannot be read"):
         groco.list_pretrained()
     manifest._manifest.cache_clear()
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """The folder of a net for segmenting volumes, and the net."""
+    arguments = {"input_shape": [8, 8, 8, 1], "width": 1, "depth": 1}
+    model = create_model("o_unet3d", **arguments)
+    description = {"schema": 1, "architecture": "o_unet3d", "arguments": arguments}
+    (tmp_path / "groco.json").write_text(json.dumps(description))
+    model.save_weights(tmp_path / "model.weights.h5")
+    return tmp_path, model
+
+
+def test_volumes_of_any_size_compiled_to_be_trained_further(volumes, rng):
+    folder, trained = volumes
+    images = rng.random((1, 8, 8, 8, 1), dtype="float32")
+    model = groco.from_pretrained(folder, input_shape=(None, None, None, 1), compile=True)
+    assert model.input_shape == (None, None, None, None, 1)
+    np.testing.assert_allclose(model.predict(images, verbose=0), trained.predict(images, verbose=0), atol=1e-5)
+    model.train_on_batch(images, images > 0.5)
+    assert "binary_accuracy" in model.get_metrics_result()
+    assert not np.array_equal(model.get_weights()[0], trained.get_weights()[0])
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_compiled_to_be_trained_further(activation):
+    images, labels = digits()
+    prepared = groco.preprocessor(NAME)(images[:20])
+    model = groco.from_pretrained(NAME, classifier_activation=activation, compile=True)
+    logits = keras.ops.convert_to_numpy(groco.from_pretrained(NAME)(prepared)).astype("float64")
+    likely = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = -np.mean(likely[np.arange(20), labels[:20]])
+    loss = model.compute_loss(y=labels[:20], y_pred=model(prepared))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(loss), expected, atol=1e-4)
+    assert not groco.from_pretrained(NAME).compiled
+
+
+def test_features_have_no_loss():
+    with pytest.raises(PretrainedError, match="without its classifier has nothing to be trained on"):
+        groco.from_pretrained(NAME, include_top=False, compile=True)

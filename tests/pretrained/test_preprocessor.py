@@ -1,6 +1,7 @@
 """Images of any of the usual forms become what the model was trained on; others are refused in one line."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 import groco
 from groco.data import digits
 from groco.pretrained import Preprocessor, PretrainedError
+from groco.pretrained.manifest import model_folder
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_wrong_files(preprocess, tmp_path):
         preprocess.read([tmp_path / "text.png"])
     with pytest.raises(ValueError, match=r"half\.png' cannot be read as an image"):
         preprocess.read([tmp_path / "half.png"])
-    with pytest.raises(ValueError, match=r"large\.png' has 28 x 30 pixels, the model needs 28 x 28"):
+    with pytest.raises(ValueError, match=r"large\.png' has shape \(28, 30, 1\); .* needs images of 28 x 28"):
         preprocess.read([tmp_path / "large.png"])
 
 
@@ -84,7 +86,36 @@ def test_round_trip(preprocess, tmp_path):
     assert Preprocessor.load(tmp_path / "preprocessor.json") == preprocess
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"schema": 2}', '{"schema": 1, "size": 3}', "[1]"])
+GOOD = {"schema": 1, "size": [8, 8], "channels": 3, "mean": [1, 2, 3], "std": 2.0, "classes": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"schema": 2}',
+        '{"schema": 1, "size": 3}',
+        *(
+            json.dumps(GOOD | wrong)
+            for wrong in (
+                {"size": [8, -8]},
+                {"size": [8, 8.5]},
+                {"size": [8, 8, 8, 8]},
+                {"channels": 0},
+                {"mean": [1, 2]},
+                {"mean": "1"},
+                {"std": 0},
+                {"std": [1, 1, float("nan")]},
+                {"classes": []},
+                {"task": "detection"},
+                {"maximum": 0},
+                {"multiple_of": 0},
+            )
+        ),
+    ],
+)
 def test_not_a_preprocessor(content, tmp_path):
     path = tmp_path / "preprocessor.json"
     path.write_text(content)
@@ -100,3 +131,76 @@ def test_colour(preprocess, tmp_path):
     assert colour(image).shape == (1, 4, 5, 3)
     with pytest.raises(ValueError, match="3 channel"):
         colour(image[..., 0])
+
+
+SLICES = Preprocessor((None, None), 1, 120.0, 40.0, ("membrane",), task="segmentation", multiple_of=8)
+VOLUMES = Preprocessor((8, 8, 8), 1, 0.0, 1.0, ("chair", "table"), maximum=1)
+COLOUR = Preprocessor((4, 4), 3, (10.0, 20.0, 30.0), (1.0, 2.0, 4.0), ("cat", "dog"))
+
+
+@pytest.mark.parametrize("known", [SLICES, VOLUMES, COLOUR])
+def test_every_kind_is_written_and_read(known, tmp_path):
+    known.save(tmp_path / "preprocessor.json")
+    assert Preprocessor.load(tmp_path / "preprocessor.json") == known
+
+
+def test_the_published_files_are_written_as_they_are(tmp_path):
+    for name in groco.list_pretrained("*.rotmnist"):
+        path = model_folder(name) / "preprocessor.json"
+        Preprocessor.load(path).save(tmp_path / "again.json")
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+def test_channels_have_their_own_mean():
+    image = np.full((4, 4, 3), (12, 24, 38), np.uint8)
+    np.testing.assert_array_equal(COLOUR(image), np.full((1, 4, 4, 3), 2.0))
+    with pytest.raises(ValueError, match=r"of 4 x 4 pixels and 3 channels, values 0 to 255, got shape \(4, 4\)"):
+        COLOUR(image[..., 0])
+
+
+def test_images_of_any_size(tmp_path):
+    for shape in [(16, 24), (16, 24, 1), (2, 16, 24), (2, 16, 24, 1)]:
+        prepared = SLICES(np.full(shape, 160, np.uint8))
+        assert prepared.shape == (2 if shape[0] == 2 else 1, 16, 24, 1)
+        np.testing.assert_array_equal(prepared, 1.0)
+    with pytest.raises(
+        ValueError, match=r"of any x any pixels \(a multiple of 8\) and 1 channel.*got shape \(16, 20\)"
+    ):
+        SLICES(np.zeros((16, 20)))
+    for index, size in enumerate([(16, 8), (24, 8)]):
+        Image.new("L", size, 7).save(tmp_path / f"{index}.png")
+    assert SLICES.read([tmp_path / "0.png"]).shape == (1, 8, 16, 1)
+    with pytest.raises(ValueError, match=r"1\.png' has shape \(8, 24\), .*0\.png' has \(8, 16\); .* one by one"):
+        SLICES.read([tmp_path / "0.png", tmp_path / "1.png"])
+
+
+def test_volumes(tmp_path):
+    volume = np.random.default_rng(0).random((8, 8, 8)) < 0.5
+    for form in (volume, volume[None], volume[..., None], volume[None, ..., None].astype("uint8")):
+        np.testing.assert_array_equal(VOLUMES(form), volume[None, ..., None].astype("float32"))
+    with pytest.raises(ValueError, match="values 0 to 1, got 0 to 2"):
+        VOLUMES(2 * volume.astype("uint8"))
+    np.save(tmp_path / "volume.npy", volume.astype("uint8"))
+    np.testing.assert_array_equal(VOLUMES.read([tmp_path / "volume.npy"])[0, ..., 0], volume)
+    np.testing.assert_array_equal(VOLUMES.read([tmp_path / "volume.npy"], invert=True)[0, ..., 0], ~volume)
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    Image.new("L", (8, 8)).save(tmp_path / "picture.png")
+    with pytest.raises(ValueError, match=r"objects\.npy' cannot be read as an array"):
+        VOLUMES.read([tmp_path / "objects.npy"])
+    with pytest.raises(ValueError, match=r"picture\.png' is not an \.npy file; the model needs arrays of 8 x 8 x 8"):
+        VOLUMES.read([tmp_path / "picture.png"])
+
+
+def test_what_outputs_mean():
+    logits = np.log([[0.25, 0.75], [0.9, 0.1]])
+    (first, second), (best,) = COLOUR.decode(logits, top=2)[0], COLOUR.decode(logits)[1]
+    assert [first[0], second[0], best[0]] == ["dog", "cat", "cat"]
+    np.testing.assert_allclose([first[1], second[1], best[1]], [0.75, 0.25, 0.9])
+    assert groco.decode_predictions("p4cnn.rotmnist", np.eye(10), top=3)[7][0][0] == "7"
+    np.testing.assert_allclose(
+        SLICES.probabilities(np.array([[[0.0], [-800.0]], [[800.0], [np.log(3)]]]))[..., 0], [[0.5, 0], [1, 0.75]]
+    )
+    with pytest.raises(ValueError, match="a model for segmentation; see `probabilities`"):
+        SLICES.decode(np.zeros((1, 1)))
+    with pytest.raises(ValueError, match=r"a last axis of 2 classes, got shape \(1, 3\)"):
+        COLOUR.decode(np.zeros((1, 3)))

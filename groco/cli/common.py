@@ -1,0 +1,91 @@
+"""What the commands share: their errors, their tables, and a quiet start of Keras."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from groco import _command
+
+
+class CommandError(Exception):
+    """What the user asked for cannot be done; the message is the one line they see."""
+
+
+def add_name(parser: argparse.ArgumentParser, **kwargs) -> None:
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="a trained model (see `groco list`), hf://organisation/name[@revision], or a folder",
+        **kwargs,
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="write JSON")
+
+
+def start_keras() -> None:
+    """Imports Keras and all of groco, without the greetings that backends write past Python to stderr."""
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silence():
+        import keras
+
+        _command.import_everything()
+        keras.ops.zeros(1)  # looks for devices
+
+
+@contextlib.contextmanager
+def _silence():
+    """Holds back what is written to stderr, and shows it if there is an error."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        stderr = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            file.seek(0)
+            os.write(stderr, file.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table to stdout: aligned and with its header on a terminal, else only the rows, separated by tabs."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(map(str, row)))
+        return
+    lines = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    for line in [list(header), *lines]:
+        print("  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip())
+
+
+def write_json(content: Any) -> None:
+    print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+
+
+def new_file(path: Path) -> Path:
+    """The path, once its folder is there.
+
+    Raises:
+        CommandError: if it is a folder.
+    """
+    if path.is_dir():
+        raise CommandError(f"{str(path)!r} is a folder; give the path of a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,36 @@
+"""`groco export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groco.cli.common import CommandError, add_name, start_keras, write_table
+
+_SUFFIXES = {"keras": ".keras", "tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+
+
+def add_commands(commands) -> None:
+    export = commands.add_parser("export", help="write a trained model as a plain net, for programs without groco")
+    add_name(export)
+    export.add_argument("--format", choices=tuple(_SUFFIXES), default="keras", help="(default: %(default)s)")
+    export.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="the file or, for tf_saved_model, folder (default: the model's name)",
+    )
+    export.add_argument("--keep-batch-norm", action="store_true", help="do not fold it into the convolutions")
+    export.set_defaults(run=_export)
+
+
+def _export(options) -> int:
+    path = options.output or Path(Path(options.name).name + _SUFFIXES[options.format])
+    if not path.parent.is_dir():
+        raise CommandError(f"there is no folder {str(path.parent)!r}")
+    start_keras()
+    from groco.surgery import export_model
+
+    export_model(options.name, path, options.format, fold_batch_norm=not options.keep_batch_norm)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    write_table(("path", "bytes"), [(path, sum(file.stat().st_size for file in files))])
+    return 0

@@ -1,0 +1,329 @@
+"""Labelled images or volumes to train on: from folders, an .npz, or arrays; checked before anything is trained."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from groco.pretrained.preprocessor import IMAGE_SUFFIXES, Preprocessor, resize_image
+
+ARRAY_SUFFIX = ".npy"
+IMAGES, MASKS = "images", "masks"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Prepared inputs with their labels.
+
+    Attributes:
+        inputs: (n, *spatial, channels) float32.
+        labels: indices of classes, (n,), or (n, *spatial) for segmentation; with one class 1 where it is.
+        classes: the names of the classes, in the order of the indices.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, indices: np.ndarray) -> Examples:
+        return Examples(self.inputs[indices], self.labels[indices], self.classes)
+
+
+def read_examples(
+    data: Any,
+    preprocess: Preprocessor,
+    classes: Sequence[str] | None = None,
+    invert: bool = False,
+    invert_masks: bool = False,
+) -> Examples:
+    """Reads and prepares all labelled examples.
+
+    Args:
+        data: a folder, an .npz, or (images, labels), as of `groco.finetune`.
+        preprocess: what the model expects of its inputs; its task says what labels are.
+        classes: the names of the classes; by default those that are found.
+        invert: the images are dark on light, and the model knows light on dark ones.
+        invert_masks: the masks are 0 where the class is.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+        ValueError: that names the file or array that is not as it should be.
+    """
+    segmentation = preprocess.task == "segmentation"
+    if isinstance(data, (str, Path)):
+        path = Path(data)
+        if path.is_dir():
+            if segmentation:
+                return _read_pairs(path, preprocess, classes, invert, invert_masks)
+            return _read_classes(path, preprocess, classes, invert)
+        if path.suffix != ".npz" or not path.is_file():
+            raise FileNotFoundError(f"There is no folder and no .npz file {str(path)!r} with data.")
+        images, labels = _read_npz(path, MASKS if segmentation else "labels")
+        where = str(path)
+    else:
+        if not isinstance(data, (tuple, list)) or len(data) != 2:
+            raise ValueError(f"data is a folder, an .npz file or (images, labels), got {type(data).__name__}.")
+        images, labels = data
+        where = "data"
+    inputs = _prepare_arrays(images, preprocess, invert, where)
+    if segmentation:
+        shapes = [np.shape(image)[: len(preprocess.size)] for image in images]
+        masks = _fit_masks(labels, shapes, preprocess, where)
+        return Examples(inputs, *_encode_masks(masks, classes, invert_masks, where))
+    return Examples(inputs, *_encode_labels(labels, len(inputs), classes, where))
+
+
+def split_examples(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Holds out a share, drawn at random; of a classifier's examples the same share of each class.
+
+    Returns:
+        What is left, and what is held out.
+
+    Raises:
+        ValueError: if there are too few examples to do so.
+    """
+    rng = np.random.default_rng(seed)
+    if examples.labels.ndim == 1:
+        groups = {name: np.flatnonzero(examples.labels == k) for k, name in enumerate(examples.classes)}
+    else:
+        groups = {"": np.arange(len(examples))}
+    kept, held = [], []
+    for name, indices in groups.items():
+        if len(indices) < 2:
+            which = f"The class {name!r} has" if name else "There is"
+            raise ValueError(
+                f"{which} {len(indices)} image(s): one at least is needed to train on and one to be held out. "
+                "Add images, or give a test set of its own."
+            )
+        number = min(max(round(share * len(indices)), 1), len(indices) - 1)
+        drawn = rng.permutation(indices)
+        held.append(drawn[:number])
+        kept.append(drawn[number:])
+    return examples.take(np.sort(np.concatenate(kept))), examples.take(np.sort(np.concatenate(held)))
+
+
+def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool) -> Examples:
+    """A folder with one folder of files for each class."""
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not any(map(_files, folders)):
+        raise ValueError(f"{str(folder)!r} has no folders with image files, one for each class.")
+    for path in folders:
+        if not _files(path):
+            raise ValueError(f"{str(path)!r} has no image files; remove the folder if it is not a class.")
+    names = tuple(classes) if classes is not None else tuple(path.name for path in folders)
+    if unknown := [path.name for path in folders if path.name not in names]:
+        raise ValueError(f"{str(folder)!r} has other classes than {', '.join(names)}: {', '.join(unknown)}.")
+    _check_classes(names, str(folder))
+    files = [(file, names.index(path.name)) for path in folders for file in _files(path)]
+    inputs = _prepare_files([file for file, _ in files], preprocess, invert)
+    return Examples(inputs, np.array([label for _, label in files]), names)
+
+
+def _read_pairs(
+    folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool, invert_masks: bool
+) -> Examples:
+    """A folder with the folders `images` and `masks`, whose files have the same names but for the suffix."""
+    found = {}
+    for kind in (IMAGES, MASKS):
+        files = _files(folder / kind) if (folder / kind).is_dir() else []
+        if not files:
+            raise ValueError(
+                f"{str(folder)!r} has no folder {kind!r} with files; a model for segmentation is trained on pairs of "
+                f"files of equal name in {IMAGES!r} and {MASKS!r}."
+            )
+        found[kind] = {file.stem: file for file in files}
+        if len(found[kind]) < len(files):
+            raise ValueError(f"{str(folder / kind)!r} has files whose names differ in the suffix only.")
+    for kind, other in ((IMAGES, MASKS), (MASKS, IMAGES)):
+        if alone := sorted(set(found[kind]) - set(found[other])):
+            raise ValueError(f"{str(found[kind][alone[0]])!r} has no partner in {str(folder / other)!r}.")
+    pairs = [(file, found[MASKS][stem]) for stem, file in sorted(found[IMAGES].items())]
+    rank, masks = len(preprocess.size), []
+    for image, file in pairs:
+        mask, shape = _read_mask(file, rank), _sizes(image, rank)
+        if mask.shape != shape:
+            raise ValueError(
+                f"{str(file)!r} is of {_product(mask.shape)}, its image {str(image)!r} of {_product(shape)}."
+            )
+        masks.append(mask)
+    inputs = _prepare_files([image for image, _ in pairs], preprocess, invert)
+    fitted = np.stack([_resize_mask(mask, preprocess) for mask in masks])
+    return Examples(inputs, *_encode_masks(fitted, classes, invert_masks, str(folder / MASKS)))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
+
+
+def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) -> np.ndarray:
+    """All files, prepared. Their sizes are looked at before any is read whole."""
+    rank, first = len(preprocess.size), None
+    for file in files:
+        sizes = _sizes(file, rank)
+        first = first or sizes
+        if preprocess.resize:
+            continue
+        if not preprocess.fits(sizes):
+            raise ValueError(
+                f"{str(file)!r} is of {_product(sizes)}, the model needs images {preprocess.describe()}; "
+                "give a size (--size), and images are resized to it."
+            )
+        if sizes != first:
+            raise ValueError(
+                f"{str(file)!r} is of {_product(sizes)}, {str(files[0])!r} of {_product(first)}; "
+                "give a size (--size), and images are resized to it."
+            )
+    return preprocess(np.concatenate([preprocess.read([file], invert) for file in files]))
+
+
+def _sizes(file: Path, rank: int) -> tuple[int, ...]:
+    """The spatial sizes of an image or array, from the beginning of its file."""
+    if file.suffix.lower() == ARRAY_SUFFIX:
+        return _load_array(file, mmap_mode="r").shape[:rank]
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            return image.height, image.width
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
+
+
+def _load_array(file: Path, **options) -> np.ndarray:
+    try:
+        return np.load(file, allow_pickle=False, **options)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{str(file)!r} cannot be read as an array: {error}") from None
+
+
+def _read_npz(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return content[IMAGES], content[labels]
+    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{str(path)!r} is not an .npz with the arrays {IMAGES} and {labels}: {error}") from None
+
+
+def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) -> np.ndarray:
+    if not len(images):
+        raise ValueError(f"{where} has no images.")
+    if preprocess.resize:
+        arrays = [np.asarray(image) for image in images]
+        if odd := [array.shape for array in arrays if array.ndim not in (2, 3)]:
+            raise ValueError(f"{where} has an image of shape {odd[0]}; to be resized it has two axes, or three.")
+        images = [resize_image(array[..., None] if array.ndim == 2 else array, preprocess.size) for array in arrays]
+    try:
+        array = np.asarray(images)
+    except ValueError:
+        raise ValueError(f"{where} has images of several shapes; give a size, and they are resized to it.") from None
+    if array.ndim <= len(preprocess.size):
+        raise ValueError(f"{where} needs an axis for the images, got images of shape {array.shape}.")
+    try:
+        return preprocess(np.asarray(preprocess.maximum, array.dtype) - array if invert else array)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _encode_labels(labels, number: int, classes, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Indices of classes, and their names: numbers count the classes that are given, else all labels are names."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or len(array) != number or array.dtype.kind not in "iubUO":
+        raise ValueError(
+            f"{where}: labels are {number} whole numbers or names, one for each image, got {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    if classes is not None and array.dtype.kind in "iub":
+        names = tuple(classes)
+        if array.min() < 0 or array.max() >= len(names):
+            raise ValueError(f"{where}: labels are 0 to {len(names) - 1}, got {array.min()} to {array.max()}.")
+        indices = array.astype(np.int64)
+    else:
+        distinct = np.unique(array)
+        names = tuple(classes) if classes is not None else tuple(map(str, distinct))
+        if unknown := [str(label) for label in distinct if str(label) not in names]:
+            raise ValueError(f"{where} has other labels than {', '.join(names)}: {', '.join(unknown)}.")
+        indices = np.array([names.index(str(label)) for label in array])
+    _check_classes(names, where)
+    return indices, names
+
+
+def _check_classes(names: tuple[str, ...], where: str) -> None:
+    if len(set(names)) < max(len(names), 2):
+        raise ValueError(f"{where} needs two classes or more, of different names, got {', '.join(names) or 'none'}.")
+
+
+def _read_mask(file: Path, rank: int) -> np.ndarray:
+    if file.suffix.lower() == ARRAY_SUFFIX:
+        mask = _load_array(file)
+    else:
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(file) as image:
+                mask = np.asarray(image)
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
+    if mask.ndim != rank:
+        raise ValueError(f"{str(file)!r} has shape {mask.shape}; a mask has one value at each point, {rank} axes.")
+    return mask
+
+
+def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, where: str) -> np.ndarray:
+    """Arrays of masks that go with images of those sizes, resized as they are."""
+    rank = len(preprocess.size)
+    if len(masks) != len(shapes):
+        raise ValueError(f"{where} has {len(shapes)} images and {len(masks)} masks.")
+    fitted = []
+    for index, (item, shape) in enumerate(zip(masks, shapes, strict=True)):
+        mask = np.asarray(item)
+        mask = mask[..., 0] if mask.ndim == rank + 1 and mask.shape[-1] == 1 else mask
+        if mask.shape != shape:
+            raise ValueError(f"{where}: mask {index} is of {_product(mask.shape)}, its image of {_product(shape)}.")
+        fitted.append(_resize_mask(mask, preprocess))
+    return np.stack(fitted)
+
+
+def _resize_mask(mask: np.ndarray, preprocess: Preprocessor) -> np.ndarray:
+    """Takes the nearest value where the images are resized."""
+    if not preprocess.resize:
+        return mask
+    places = [
+        (np.linspace(0, found, wanted, endpoint=False) + found / (2 * wanted)).astype(int)
+        for found, wanted in zip(mask.shape, cast(Any, preprocess.size), strict=True)
+    ]
+    return mask[np.ix_(*places)]
+
+
+def _encode_masks(masks: np.ndarray, classes, inverted: bool, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Indices of classes and their names; masks of two values are of one class and its background."""
+    if masks.dtype.kind not in "iub":
+        raise ValueError(f"{where}: the values of masks are whole numbers, got {masks.dtype}.")
+    values = np.unique(masks)
+    names = None if classes is None else tuple(classes)
+    two_values = set(values.tolist()) <= {0, 255} or set(values.tolist()) <= {0, 1}
+    if two_values and (names is None or len(names) == 1):
+        return ((masks == 0) if inverted else (masks > 0)).astype(np.uint8), names or ("foreground",)
+    if inverted:
+        raise ValueError(f"{where}: only masks of one class are inverted; they have 0 and 255 or 1, got {values[:10]}.")
+    number = len(values) if names is None else len(names)
+    if values[0] < 0 or values[-1] >= number:
+        shown = ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")
+        raise ValueError(
+            f"{where}: masks are 0 and 255 (or 1), or have the index of a class at each point"
+            f"{'' if names is None else f', 0 to {number - 1}'}; got the values {shown}."
+        )
+    names = names or tuple(map(str, values))
+    _check_classes(names, where)
+    return masks.astype(np.int64), names
+
+
+def _product(sizes: Sequence[int]) -> str:
+    return f"{' x '.join(map(str, sizes))} {'voxels' if len(sizes) == 3 else 'pixels'}"

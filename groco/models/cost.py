@@ -1,0 +1,76 @@
+"""What a model costs: parameters, and multiply-accumulates of one input."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from groco.layers.conv_transpose import BaseGroupConvTranspose
+from groco.layers.separable_conv import BaseSeparableGroupConv
+
+_TRANSPOSED = (
+    BaseGroupConvTranspose,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+
+
+def parameters(model: keras.Model) -> int:
+    """The number of trainable parameters."""
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def macs(model: keras.Model) -> int:
+    """The multiply-accumulates of a functional model's convolutions and dense layers for one input.
+
+    A group convolution counts as the ordinary convolution that it is computed with: every element of the output's
+    group sees the whole kernel. Points of padding count; biases, norms, pooling and activations do not, nor do the
+    zeros between the channels of a depthwise convolution, with which some backends compute it.
+
+    Args:
+        model: a functional model whose layers are each used once.
+
+    Raises:
+        ValueError: if a size is not known before the model is called.
+
+    Example:
+
+    >>> import groco
+    >>> groco.models.macs(groco.create_model("p4cnn"))
+    11673760
+    """
+    return sum(macs(layer) if isinstance(layer, keras.Model) else _layer_macs(layer) for layer in model.layers)
+
+
+def _layer_macs(layer: keras.layers.Layer) -> int:
+    kernels = {role: getattr(layer, role, None) for role in _KERNELS}
+    shapes = {role: tuple(kernel.shape) for role, kernel in kernels.items() if kernel is not None}
+    if not shapes:
+        return 0
+    spatial_rank = len(layer.output.shape) - (3 if hasattr(layer, "subgroup") else 2)
+    orientations = layer.subgroup.order if hasattr(layer, "subgroup") else 1
+    before, after = (_points(layer, tensor, spatial_rank) for tensor in (layer.input, layer.output))
+    if isinstance(layer, BaseSeparableGroupConv) and layer.factorization == "g" and "pointwise_kernel" in shapes:
+        # One convolution with the product of both, which has the orientations of the pointwise kernel.
+        order = shapes["pointwise_kernel"][layer.rank]
+        return math.prod(shapes["depthwise_kernel"]) * order * orientations * after
+    total = 0
+    for role, shape in shapes.items():
+        first = role == "pointwise_kernel" and getattr(layer, "factorization", None) == "gc"
+        points = before if first or isinstance(layer, _TRANSPOSED) else after
+        total += math.prod(shape) * orientations * points
+    return total
+
+
+def _points(layer: keras.layers.Layer, tensor, rank: int) -> int:
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    sizes = tensor.shape[2 : 2 + rank] if channels_first else tensor.shape[1 : 1 + rank]
+    if None in sizes:
+        raise ValueError(
+            f"{layer.name} has an output of unknown size, {tuple(tensor.shape)}; build the model with an input_shape "
+            "without None."
+        )
+    return math.prod(sizes)

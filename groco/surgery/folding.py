@@ -1,0 +1,90 @@
+"""Batch normalisation folded into the convolution before it."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any
+
+import keras
+import numpy as np
+
+from groco.surgery.graph import functional, nodes, rebuild
+from groco.surgery.workshop import Workshop
+
+# Layers with a kernel and a bias, and the axis of the kernel that holds the output channels.
+_OUTPUT_AXIS = {
+    **{getattr(keras.layers, f"Conv{n}D"): -1 for n in (1, 2, 3)},
+    **{getattr(keras.layers, f"Conv{n}DTranspose"): -2 for n in (1, 2, 3)},
+    keras.layers.DepthwiseConv1D: None,
+    keras.layers.DepthwiseConv2D: None,
+    keras.layers.Dense: -1,
+}
+
+
+def fold_batch_norms(model: keras.Model) -> keras.Model:
+    """A model in which the batch normalisation of inference is part of the kernels, where it directly follows one.
+
+    Args:
+        model: a functional model of Keras' own layers, not wrapped in others.
+
+    Returns:
+        A model with weights of its own.
+    """
+    model = functional(model)
+    pairs = _pairs(model)
+    by_layer = {id(layer): norm for layer, norm in pairs}
+    norms = {id(norm) for _, norm in pairs}
+    shop = Workshop()
+
+    def call(node, *args, **kwargs):
+        layer = node.operation
+        if id(layer) in norms:
+            return args[0]
+        if id(layer) in by_layer:
+            return shop.call_changed(layer, _folded(layer, by_layer[id(layer)]), *args, use_bias=True)
+        if isinstance(layer, keras.layers.Layer):
+            return shop.call_copy(layer, *args, **kwargs)
+        return type(layer).from_config(layer.get_config())(*args, **kwargs)
+
+    return rebuild(model, call)
+
+
+def _pairs(model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+    """The layers whose only output is read by a batch normalisation alone, with it."""
+    calls = list(nodes(model))
+    uses = collections.Counter(id(tensor) for node in calls for tensor in node.input_tensors)
+    uses.update(id(tensor) for tensor in model.outputs)
+    times = collections.Counter(id(node.operation) for node in calls)
+    makers = {id(tensor): node.operation for node in calls for tensor in node.outputs}
+    pairs = []
+    for node in calls:
+        norm, read = node.operation, node.input_tensors
+        if type(norm) is not keras.layers.BatchNormalization or len(read) != 1 or getattr(norm, "renorm", False):
+            continue
+        layer: Any = makers.get(id(read[0]))
+        if type(layer) not in _OUTPUT_AXIS or uses[id(read[0])] > 1 or times[id(layer)] > 1 or times[id(norm)] > 1:
+            continue
+        channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
+        axis = len(read[0].shape) - 1 if channels_last else 1
+        if layer.activation is keras.activations.linear and norm.axis % len(read[0].shape) == axis:
+            pairs.append((layer, norm))
+    return pairs
+
+
+def _folded(layer, norm) -> list[np.ndarray]:
+    """Kernel and bias of a layer that does what both do in inference."""
+    kernel, *bias = (np.asarray(weight, "float64") for weight in layer.get_weights())
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(weight), "float64") for weight in (norm.moving_mean, norm.moving_variance)
+    )
+    scale = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        scale = scale * keras.ops.convert_to_numpy(norm.gamma)
+    offset = (bias[0] if bias else 0.0) - mean
+    offset = offset * scale
+    if norm.center:
+        offset = offset + keras.ops.convert_to_numpy(norm.beta)
+    axis = _OUTPUT_AXIS[type(layer)]
+    if axis is None:
+        return [kernel * scale.reshape(kernel.shape[-2:]), offset]
+    return [kernel * (scale if axis == -1 else scale[:, None]), offset]

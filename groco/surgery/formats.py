@@ -1,0 +1,144 @@
+"""A trained G-CNN in a file for programs without groco, or without Keras."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from groco.surgery.plain import export_plain
+
+# How the path of each format ends.
+FORMATS = {"keras": ".keras", "tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
+
+# The backends that write each format, through Keras' own export.
+_BACKENDS = {"tf_saved_model": ("tensorflow", "jax"), "onnx": ("tensorflow", "torch"), "litert": ("tensorflow",)}
+
+
+def export_model(
+    model: keras.Model | str | Path, path: str | Path, format: str = "keras", fold_batch_norm: bool = True
+) -> Path:
+    """Writes a trained G-CNN as a plain net (see `export_plain`), in the format of another program.
+
+    Args:
+        model: a functional or sequential model, or what `groco.from_pretrained` takes: a name, a folder.
+        path: where it goes. What is there already is replaced once the new one is complete.
+        format: `"keras"`, a `.keras` file that Keras loads without groco; `"tf_saved_model"`, a folder for TensorFlow,
+            whose `serve` takes the inputs; `"onnx"`, a `.onnx` file; `"litert"`, a `.tflite` file. The latter two need
+            `pip install "groco[export]"`.
+        fold_batch_norm: as in `export_plain`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: if the format is not known, the path does not end as it should, the backend does not write the
+            format, or the model has no plain counterpart or none in the format.
+        ImportError: if a package that writes the format is missing.
+
+    Example:
+
+    >>> groco.surgery.export_model("p4cnn.rotmnist", "digits.onnx", "onnx")
+    """
+    path = Path(path)
+    _check(path, format)
+    if not isinstance(model, keras.Model):
+        from groco.pretrained import from_pretrained
+
+        model = from_pretrained(model)
+    plain = export_plain(model, fold_batch_norm)
+    with _replacing(path) as new:
+        if format == "keras":
+            plain.save(new)
+        else:
+            _export(plain, new, format)
+    return path
+
+
+def _check(path: Path, format: str) -> None:
+    if format not in FORMATS:
+        raise ValueError(f"format is one of {', '.join(map(repr, FORMATS))}, got {format!r}.")
+    suffix, backend = FORMATS[format], keras.backend.backend()
+    if path.suffix != suffix and suffix:
+        raise ValueError(f"the path of format {format!r} ends in {suffix!r}, got {str(path)!r}.")
+    if format in _BACKENDS and backend not in _BACKENDS[format]:
+        names = " or ".join(_BACKENDS[format])
+        raise ValueError(f"Keras on {backend} does not write format {format!r}; set KERAS_BACKEND to {names}.")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.parent)!r}.")
+    if path.exists() and path.is_dir() == bool(suffix):
+        raise ValueError(f"{str(path)!r} is a {'folder' if suffix else 'file'}; give another path.")
+    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
+        raise ValueError(f"the folder {str(path)!r} has other things in it than a SavedModel; give another path.")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` at the end; nothing is left behind if that fails."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        new = Path(folder) / path.name
+        yield new
+        if path.is_dir():
+            path.rename(Path(folder) / "replaced")
+        new.replace(path)
+
+
+def _export(plain: keras.Model, path: Path, format: str) -> None:
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), _quiet("tf2onnx", "tensorflow", "absl"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the converters, about each other's versions
+            plain.export(path, format=format, verbose=False, input_signature=_signature(plain), **_options(format))
+            if format == "onnx":  # the converter from TensorFlow writes what it cannot convert all the same
+                import onnx
+
+                onnx.checker.check_model(path)
+    except ImportError as error:
+        raise ImportError(
+            f'{error}: to write format {format!r}, install what is missing, pip install "groco[export]"'
+        ) from None
+    except Exception as error:
+        missing = re.search("TF Select ops: (.*)", str(error))
+        reason = f"it has no {missing[1]}" if missing else " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{plain.name} cannot be exported to {format!r} by Keras on {keras.backend.backend()}: {reason}"
+        ) from error
+    if not path.exists():
+        raise ValueError(f"{plain.name} cannot be exported to {format!r}: Keras wrote nothing. {output.getvalue()}")
+
+
+def _options(format: str) -> dict[str, Any]:
+    if format != "litert":
+        return {}
+    import tensorflow as tf  # which alone writes it
+
+    # Else it leaves what it cannot convert to TensorFlow, which the interpreter does not have.
+    return {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
+
+
+def _signature(plain: keras.Model) -> list:
+    """The one argument of the model; Keras finds it by itself only where the model has been called."""
+    specs = [keras.InputSpec(shape=x.shape, dtype=x.dtype, name=x.name) for x in plain.inputs]
+    return [keras.tree.pack_sequence_as(plain._inputs_struct, specs)]
+
+
+@contextlib.contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Only errors of other packages' logs."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

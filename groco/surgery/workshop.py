@@ -1,0 +1,92 @@
+"""Where the plain layers are made: each once, however often the layer that it stands for is called."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class Workshop:
+    """Makes plain layers, with the names, precision and `trainable` of those that they stand for."""
+
+    def __init__(self):
+        self._made: dict[Any, keras.layers.Layer] = {}
+        self._sources: list[Any] = []  # what is known by its id must live
+        self._names: set[str] = set()
+
+    def apply(
+        self,
+        inputs,
+        kind: Callable[..., keras.layers.Layer],
+        source: keras.layers.Layer,
+        part: str = "",
+        weights: Callable[[], list[np.ndarray]] | None = None,
+        key: bytes = b"",
+        call: dict[str, Any] | None = None,
+        **config,
+    ):
+        """Calls the layer of a class that stands for a part of `source`.
+
+        Args:
+            inputs: what it is called on.
+            kind: the class of the layer.
+            source: the layer of the original model.
+            part: which part of it, "" for the whole; a suffix of the name.
+            weights: gives the weights.
+            key: what the weights depend on besides the source and the configuration.
+            call: arguments of its call besides the inputs.
+            **config: arguments of the class.
+        """
+        made = (id(source), part, kind.__name__, key, repr(sorted(config.items(), key=lambda item: item[0])))
+        if made in self._made:
+            return self._made[made](inputs, **(call or {}))
+        layer = kind(
+            **config, name=self._name(f"{source.name}_{part}" if part else source.name), dtype=source.dtype_policy
+        )
+        outputs = layer(inputs, **(call or {}))
+        if weights is not None:
+            layer.set_weights(weights())
+        layer.trainable = source.trainable
+        self._keep(made, layer, source)
+        return outputs
+
+    def call_copy(self, layer: keras.layers.Layer, *args, **kwargs):
+        """Calls a copy of a layer of Keras' own, or of the user's, which has its configuration and weights."""
+        made = id(layer)
+        if made in self._made:
+            return self._made[made](*args, **kwargs)
+        if isinstance(layer, keras.Model):
+            copy = keras.models.clone_model(layer)
+        else:
+            copy = type(layer).from_config({**layer.get_config(), "name": self._name(layer.name)})
+        outputs = copy(*args, **kwargs)
+        weights = layer.get_weights()
+        if [w.shape for w in copy.get_weights()] != [w.shape for w in weights]:
+            raise ValueError(
+                f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: a layer made from its "
+                "configuration has other weights."
+            )
+        copy.set_weights(weights)
+        self._keep(made, copy, layer)
+        return outputs
+
+    def call_changed(self, layer: keras.layers.Layer, weights: list[np.ndarray], inputs, **changes):
+        """Calls a layer that has the configuration of another but for some changes, and other weights."""
+        changed = type(layer).from_config({**layer.get_config(), **changes, "name": self._name(layer.name)})
+        outputs = changed(inputs)
+        changed.set_weights(weights)
+        return outputs
+
+    def _keep(self, made, layer, source) -> None:
+        self._made[made] = layer
+        self._sources.append(source)
+
+    def _name(self, wanted: str) -> str:
+        names = itertools.chain([wanted], (f"{wanted}_{n}" for n in itertools.count(1)))
+        name = next(name for name in names if name not in self._names)
+        self._names.add(name)
+        return name
