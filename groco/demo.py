@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def run(picture: Path) -> bool:
 
 
 def _predict(model: keras.Model, images: np.ndarray, label: str) -> np.ndarray:
-    bar = keras.utils.Progbar(len(images), unit_name=f"digit ({label})")
+    bar = keras.utils.Progbar(len(images), unit_name=f"digit ({label})", verbose=int(sys.stdout.isatty()))
     outputs = []
     for start in range(0, len(images), BATCH):
         outputs.append(model.predict_on_batch(images[start : start + BATCH]))

@@ -38,14 +38,14 @@ def expand_kernel(kernel, group_in: Group | None, group_out: Group, groups: int 
     if group_out.order == 1:
         return ops.reshape(kernel, (*size, order_in * c_in, filters))
     # Whole rows of c_in x filters numbers are gathered: an index of single numbers would be as large as the result.
-    rows = ops.take(ops.reshape(kernel, (volume, c_in * filters)), _rows(size, group_in, group_out), axis=0)
+    rows = ops.take(ops.reshape(kernel, (volume, c_in * filters)), kernel_rows(size, group_in, group_out), axis=0)
     rows = ops.reshape(rows, (volume, group_out.order, c_in, groups, filters // groups))
     rows = ops.transpose(rows, (0, 2, 3, 1, 4))
     return ops.reshape(rows, (*size, order_in * c_in, group_out.order * filters))
 
 
 @functools.lru_cache(maxsize=512)
-def _rows(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> np.ndarray:
+def kernel_rows(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> np.ndarray:
     """(prod(size) |group_in| |group_out|,): the row of the kernel that each row of the expanded kernel is a copy of."""
     shape = size if group_in is None else (*size, group_in.order)
     rows = np.arange(math.prod(shape)).reshape(shape)

@@ -77,7 +77,7 @@ def pad_and_crop(inputs, labels, rng, pixels: int = 4) -> Batch:
 
 
 def shift(inputs, labels, rng, pixels: float = 2.0) -> Batch:
-    """Shifts an image by up to `pixels` on each axis, also by fractions of a pixel: cubic splines, reflected borders."""
+    """Shifts an image by up to `pixels` on each axis, not only whole ones: cubic splines, reflected borders."""
     from scipy import ndimage
 
     offsets = rng.uniform(-pixels, pixels, size=(len(inputs), 2))
@@ -101,7 +101,7 @@ def rotate(inputs, labels, rng, degrees: float = 180.0) -> Batch:
 
 
 def cutout(inputs, labels, rng, size: int = 8) -> Batch:
-    """Sets a square of an image to 0, the mean colour; it may reach over the border (DeVries & Taylor 2017, 1708.04552)."""
+    """Sets a square, which may reach over the border, to 0, the mean colour (DeVries & Taylor 2017, 1708.04552)."""
     n, height, width, _ = inputs.shape
     top = rng.integers(height, size=n)[:, None] - size // 2
     left = rng.integers(width, size=n)[:, None] - size // 2

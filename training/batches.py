@@ -45,6 +45,11 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.order) // self.batch_size)
 
+    @property
+    def last_size(self) -> int:
+        """Number of examples in the last batch."""
+        return (len(self.order) - 1) % self.batch_size + 1
+
     def __getitem__(self, index: int):
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, self.epoch, index])
@@ -53,7 +58,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def draw_order(available: int, wanted: int, seed: int, epoch: int) -> np.ndarray:
-    """Indices of the `wanted` examples of an epoch: each of the `available` ones as often as the others, give or take one."""
+    """Indices of the `wanted` examples of an epoch: all the `available` ones as often, give or take one."""
     rng = np.random.default_rng([seed, epoch])
     rounds = [rng.permutation(available) for _ in range(-(-wanted // available))]
     return np.concatenate(rounds)[:wanted]

@@ -30,13 +30,14 @@ DEFAULTS: dict[str, Any] = {
     "workers": 1,
     "checkpoint_every": 5,
     "evaluate_batch": 500,
+    "changes": [],  # what the command line changed, as given
 }
 COUNTS_OF_STEPS = ("decay_steps", "warmup_steps", "first_decay_steps", "boundaries")
 
 
 def list_configs() -> list[str]:
     """The names of all configs."""
-    return sorted(path.stem for path in CONFIGS.glob("*.py") if path.stem != "__init__")
+    return sorted(path.stem for path in CONFIGS.glob("*.py") if not path.stem.startswith("_"))
 
 
 def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
         if not separator:
             raise ValueError(f"A change has the form key=value, got {change!r}.")
         _set(config, key.split("."), _literal(text), change)
+    config["changes"] = list(changes or [])
     check(config)
     return config
 

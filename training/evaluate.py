@@ -1,35 +1,71 @@
-"""The test error of a trained model: python -m training.evaluate NAME [--data PATH], NAME from `groco list`."""
+"""The scores of a trained model, or of a run: python -m training.evaluate NAME|RUN [--data PATH].
+
+NAME is a trained model from `groco list`, RUN the folder of a finished run. The exit status is 1 if a score is not what
+the manifest (or the run's result.json) states.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
+
+import keras
 
 import groco
-from training import datasets
+from groco.pretrained.metrics import METRICS
+from training import datasets, preprocess, tasks
+from training.checkpoints import FINAL
+from training.make_zoo import read_json
+from training.results import scores
+from training.train import evaluate as evaluate_net
+
+TOLERANCE = 2e-4  # two in 10,000: another backend rounds differently
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="a trained model")
-    parser.add_argument("--data", help="where the data is: mnist.npz for rotated_mnist; downloaded if not given")
+    parser.add_argument("name", help="a trained model, or the folder of a finished run")
+    parser.add_argument(
+        "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
+    )
     options = parser.parse_args(arguments)
     try:
-        error, expected, examples = evaluate(options.name, options.data)
+        evaluated = evaluate_run if Path(options.name, "result.json").is_file() else evaluate
+        found, stated = evaluated(options.name, options.data)
     except (ValueError, OSError) as problem:
         print(f"training: {problem}", file=sys.stderr)
         return 1
-    print(f"{options.name}: {100 * error:.2f} % error on {examples:,} images, {100 * expected:.2f} % in the manifest")
-    return 0 if abs(error - expected) <= 1e-4 else 1  # one in 10,000: another backend rounds differently
+    wrong = False
+    for name, value in found.items():
+        differs = name in stated and abs(value - stated[name]) > TOLERANCE
+        wrong |= differs
+        was = f", stated: {100 * stated[name]:.2f} %" if name in stated else ""
+        print(f"{options.name}: {name.replace('_', ' ')} {100 * value:.2f} %{was}{'  DIFFERENT' if differs else ''}")
+    return int(wrong)
 
 
-def evaluate(name: str, data: str | None = None) -> tuple[float, float, int]:
-    """The error of a trained model on its test set, the error its manifest states, and the number of test examples."""
-    metrics = groco.model_info(name).metrics
+def evaluate(name: str, data: str | None = None) -> tuple[dict[str, float], dict[str, float]]:
+    """The scores of a trained model on the test splits of its data, and those that the manifest states."""
+    metrics, preprocessor = groco.model_info(name).metrics, groco.preprocessor(name)
     dataset, variant = metrics["dataset"].split("/")
-    images, labels = datasets.load(dataset, source=data, variant=variant, splits=("test",))["test"]
-    logits = groco.from_pretrained(name).predict(groco.preprocessor(name)(images), batch_size=500, verbose=0)
-    return float((logits.argmax(axis=-1) != labels).mean()), metrics["test_error"], len(labels)
+    arrays = datasets.load(dataset, source=data, variant=variant, splits=datasets.test_splits(dataset))
+    task = tasks.make(preprocessor.task, len(preprocessor.classes), 0.0)
+    batch = 1 if preprocessor.task == "segmentation" else 250
+    found = scores(evaluate_net(groco.from_pretrained(name), task, preprocessor, arrays, batch))
+    found = {key if key in METRICS else key.removeprefix("test_"): value for key, value in found.items()}
+    return found, {key: metrics[key] for key in found if key in metrics}
+
+
+def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str, float], dict[str, float]]:
+    """The scores of the net of a finished run on its test splits, and those that its result states."""
+    config, result = (read_json(Path(folder) / name) for name in ("config.json", "result.json"))
+    arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
+    info, inputs = datasets.info(config["dataset"]), arrays.pop("train")[0]
+    prepare = preprocess.fit(config["preprocess"], inputs[: config["train_examples"]])
+    task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
+    model = keras.saving.load_model(Path(folder) / FINAL, compile=False)
+    return scores(evaluate_net(model, task, prepare, arrays, config["evaluate_batch"])), scores(result)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Turns finished runs into zoo entries: python -m training.make_zoo RUN [RUN ...].
+"""Turns finished runs into zoo entries: python -m training.make_zoo [RUN ...] [--data PATH].
 
-Runs with one name are the seeds of one entry: the weights are those of the first, the metrics have all. Writes
-zoo/<name>/ whole or not at all, then weights_manifest.json from what is in zoo/.
+The result of each run is kept in training/results/, where the runs of one config are the seeds of one entry. A run
+whose entry is not there yet, or has weights of the same seed, gives the entry its weights. Then the metrics and cards
+of all entries are written from all results, and weights_manifest.json from what is in zoo/.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -18,39 +18,51 @@ from typing import Any
 import keras
 import numpy as np
 
-from groco.data import digits
 from groco.models import create_model
 from groco.pretrained.card import make_card
 from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifest
+from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
+from training import datasets
+from training.checkpoints import FINAL, write_json
 from training.config import list_configs, load_config
-from training.datasets import rotated_mnist
+from training.results import RESULTS, mean_and_spread, record, results_of, scores
 
 ROOT = Path(__file__).resolve().parent.parent
-GOLDEN_DIGITS = 20
+GOLDEN = 20
+GOLDEN_WINDOW = 64
+MULTIPLE_OF = {"unet": 8}
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.make_zoo", description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", type=Path, help="folders of finished runs; none: only the manifest")
+    parser.add_argument("runs", nargs="*", type=Path, help="folders of finished runs; none: only cards and manifest")
+    parser.add_argument("--data", help="where the data sets are, for golden inputs; downloaded if possible")
     parser.add_argument("--zoo", type=Path, default=ROOT / "zoo")
     parser.add_argument("--manifest", type=Path, default=ROOT / MANIFEST)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    by_name: dict[str, list[Path]] = {}
     for run in options.runs:
-        by_name.setdefault(_read(run / "result.json")["name"], []).append(run)
-    for name, runs in by_name.items():
-        write_entry(options.zoo / name, runs)
-        print(f"wrote {options.zoo / name}")
+        result = read_json(run / "result.json")
+        if result["changes"]:
+            changed = ", ".join(result["changes"])
+            raise ValueError(f"{run} is of a changed config, {changed}; an entry is of the config as it is.")
+        record(result, options.results)
+        folder = options.zoo / result["name"]
+        if not folder.exists() or read_json(folder / "groco.json")["metrics"]["seeds"][0] == result["seed"]:
+            write_entry(folder, run, options.data, options.results)
+            print(f"wrote {folder}")
+    for folder in sorted(options.zoo.iterdir()):
+        refresh(folder, options.results)
     write_manifest(options.manifest, manifest_of(options.zoo, options.manifest))
     print(f"wrote {options.manifest}")
     return 0
 
 
-def write_entry(folder: Path, runs: list[Path]) -> None:
-    """One folder of the zoo, laid out like its repository on the Hub, from the runs of one config."""
-    results, config = [_read(run / "result.json") for run in runs], _read(runs[0] / "config.json")
-    trained = keras.saving.load_model(runs[0] / "last.keras", compile=False)
+def write_entry(folder: Path, run: Path, data: str | Path | None = None, results: Path = RESULTS) -> None:
+    """One folder of the zoo, laid out like its repository on the Hub, with the weights of one run."""
+    result, config = read_json(run / "result.json"), read_json(run / "config.json")
+    trained = keras.saving.load_model(run / FINAL, compile=False)
     arguments = {
         "input_shape": list(trained.input_shape[1:]),
         "num_classes": trained.output_shape[-1],
@@ -58,36 +70,66 @@ def write_entry(folder: Path, runs: list[Path]) -> None:
     }
     model = create_model(config["model"], **arguments)
     model.set_weights(trained.get_weights())
+    golden = golden_inputs(config["dataset"], data, config["dataset_args"])
+    info = datasets.info(config["dataset"])
     preprocessor = Preprocessor(
-        size=tuple(trained.input_shape[1:3]),
+        size=tuple(trained.input_shape[1:-1]),
         channels=trained.input_shape[-1],
-        mean=results[0]["mean"],
-        std=results[0]["std"],
-        classes=rotated_mnist.CLASSES,
+        mean=_plain(result["mean"]),
+        std=_plain(result["std"]),
+        classes=info.classes,
+        task=info.task,
+        maximum=1 if result["preprocess"] == "none" else 255,
+        multiple_of=MULTIPLE_OF.get(config["model"].rpartition("_")[2], 1),
     )
-    golden = digits()[0][:: 1000 // GOLDEN_DIGITS]
-    information = _information(config, results)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
         keras.saving.save_model(model, new, zipped=False)
         (new / "assets").rmdir() if (new / "assets").is_dir() else None
         preprocessor.save(new / "preprocessor.json")
-        logits = model.predict(preprocessor(golden), verbose=0)
-        np.savez_compressed(new / "golden.npz", images=golden, outputs=logits)
-        description = {"schema": 1, "architecture": config["model"], "arguments": arguments, **information}
-        _write(new / "groco.json", description)
+        outputs = model.predict(preprocessor(golden), batch_size=4, verbose=0)
+        np.savez_compressed(new / "golden.npz", images=golden, outputs=outputs)
+        description = {"schema": 1, "architecture": config["model"], "arguments": arguments}
+        description |= _information(config, results_of(config["name"], folder=results), result["seed"])
+        write_json(new / "groco.json", description)
         (new / "README.md").write_text(make_card(config["name"], description, preprocessor), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         new.rename(folder)
 
 
+def refresh(folder: Path, results: Path = RESULTS) -> None:
+    """Writes metrics and card of an entry again, from the results of all seeds and the config as it is now."""
+    stem = folder.name.replace(".", "_")
+    known = results_of(folder.name, folder=results)
+    if stem not in list_configs() or not known:
+        return
+    description = read_json(folder / "groco.json")
+    new = description | _information(load_config(stem), known, description["metrics"]["seeds"][0])
+    if new != description:
+        write_json(folder / "groco.json", new)
+        card = make_card(folder.name, new, Preprocessor.load(folder / "preprocessor.json"))
+        (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def golden_inputs(dataset: str, data: str | Path | None, arguments: dict[str, Any]) -> np.ndarray:
+    """A few raw inputs of the test set, spread over it; of large images, windows."""
+    if dataset == "rotated_mnist":  # a part of it comes with groco
+        from groco.data import digits
+
+        return digits()[0][:: 1000 // GOLDEN]
+    inputs, _ = datasets.load(dataset, data, splits=("test",), **arguments)["test"]
+    if datasets.info(dataset).task == "segmentation":
+        return inputs[:: len(inputs) // 3][:3, :GOLDEN_WINDOW, : 2 * GOLDEN_WINDOW]
+    return inputs[:: len(inputs) // GOLDEN][:GOLDEN]
+
+
 def manifest_of(zoo: Path, path: Path) -> dict[str, Any]:
     """The manifest of all folders of the zoo. What is on the Hub stays so in it, as long as no file has changed."""
-    before = _read(path)["models"] if path.is_file() else {}
+    before = read_json(path)["models"] if path.is_file() else {}
     models = {}
     for folder in sorted(zoo.iterdir()):
-        description = _read(folder / "groco.json")
+        description = read_json(folder / "groco.json")
         models[folder.name] = {
             "architecture": description["architecture"],
             "task": Preprocessor.load(folder / "preprocessor.json").task,
@@ -105,46 +147,43 @@ def manifest_of(zoo: Path, path: Path) -> dict[str, Any]:
     return {"schema": SCHEMA, "models": models}
 
 
-def _information(config: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
-    errors = [result["test_error"] for result in results]
-    first = results[0]
+def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """What groco.json and the manifest say of a trained net: `seed` is that of its weights, first among the seeds."""
+    results = sorted(results, key=lambda result: (result["seed"] != seed, result["seed"]))
+    first, info, stem = results[0], datasets.info(config["dataset"]), config["name"].replace(".", "_")
+    metrics: dict[str, Any] = {
+        "dataset": f"{config['dataset']}/{config['dataset_args'].get('variant', info.variants[0])}",
+        "source": info.source,
+        "split": "test",
+        "examples": first["test_examples"],
+    }
+    for score in scores(first):
+        name = score if score in METRICS else score.removeprefix("test_")
+        mean, spread = mean_and_spread([result[score] for result in results])
+        metrics |= {name: first[score], f"{name}_mean": mean, f"{name}_std": spread}
+    metrics["seeds"] = [result["seed"] for result in results]
     return {
         "parameters": first["parameters"],
-        "metrics": {
-            "dataset": "rotated_mnist/regenerated",
-            "source": "MNIST, turned by uniform angles with cubic splines (training/datasets/rotated_mnist.py)",
-            "split": "test",
-            "examples": first["test_examples"],
-            "test_error": errors[0],
-            "test_error_mean": statistics.mean(errors),
-            "test_error_std": statistics.stdev(errors) if len(errors) > 1 else None,
-            "seeds": [result["seed"] for result in results],
-        },
+        "metrics": metrics,
         "paper": config["paper"],
         "recipe": {
-            "config": f"training/configs/{config['name'].replace('.', '_')}.py",
-            "command": f"python -m training.train {config['name'].replace('.', '_')}",
+            "config": f"training/configs/{stem}.py",
+            "command": f"python -m training.train {stem}",
             "epochs": config["epochs"],
             "batch_size": config["batch_size"],
-            "train_examples": first["train_examples"],
-            "seconds": first["seconds"],
-            "hardware": first["hardware"],
-            "backend": first["backend"],
-            "keras": first["keras"],
+            **{key: first[key] for key in ("train_examples", "seconds", "hardware", "backend", "keras")},
         },
-        "licence": {"weights": "MIT", "data": "MNIST (LeCun, Cortes, Burges), commonly cited as CC BY-SA 3.0"},
-        "card": load_config(stem)["card"] if (stem := config["name"].replace(".", "_")) in list_configs() else {},
+        "licence": {"weights": "MIT", "data": info.licence},
+        "card": load_config(stem)["card"] if stem in list_configs() else {},
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _plain(value: float | list[float]) -> float | tuple[float, ...]:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Progress(keras.callbacks.Callback):
         """To be called after each epoch with its loss and metrics."""
         self.epoch += 1
         if self.bar is not None:
-            self.bar.update((self.epoch - self.start) * self.steps, [(k, v) for k, v in losses.items()])
+            self.bar.update((self.epoch - self.start) * self.steps, list(losses.items()))
             return
         each = (time.perf_counter() - self.began) / (self.epoch - self.start)
         figures = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())

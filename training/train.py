@@ -1,8 +1,9 @@
 """Trains a config: python -m training.train CONFIG [--seed N] [--data PATH] [--set key=value ...] [--resume].
 
-A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png, the
-last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout depend on
-the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing had happened.
+A run has a folder of its own, `runs/<name>-seed<N>`: the config, history.csv with a line for each epoch, curves.png,
+the last two checkpoints, and at the end the net, final.keras, and result.json. Data order, augmentation and dropout
+depend on the seed and the epoch alone, so that a run that was broken off, wherever, and resumed goes on as if nothing
+had happened.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import keras
 import numpy as np
 
 from groco.models import create_model
-from training import checkpoints, datasets, preprocess, tasks
+from training import checkpoints, datasets, devices, preprocess, tasks
 from training.batches import Batches
 from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
+from training.results import scores
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,20 +40,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
+    parser.add_argument("--devices", default="1", metavar="N", help="of this machine, or auto: all (default: 1)")
+    parser.add_argument("--hosts", action="store_true", help="one of several processes that train together")
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, on_signal)
     try:
         config = load_config(options.config, options.set)
+        cluster = devices.connect(options.devices, options.hosts, options.seed)
         folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
-        result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard)
+        result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard, cluster)
     except (TrainingError, ValueError, OSError, ImportError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("training: broken off; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
-    print(f"{config['name']}: {describe(result)}, run in {folder}")
+    if cluster.first:
+        print(f"{config['name']}: {describe(result)}, run in {folder}")
     return 0
 
 
@@ -62,25 +68,32 @@ def run(
     data: str | Path | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    cluster: devices.OneDevice | None = None,
 ) -> dict[str, Any]:
     """Trains and evaluates one config with one seed; returns what it wrote to result.json.
+
+    Of several processes (`cluster`, from `devices.connect`) the first one writes.
 
     Raises:
         TrainingError: if the run exists already and is not to be resumed, cannot be resumed, or its loss is not finite.
     """
-    if folder.exists() and not resume and any(folder.iterdir()):
+    cluster = cluster or devices.OneDevice()
+    if cluster.first and folder.exists() and not resume and any(folder.iterdir()):
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
     try:
-        return _run(config, seed, folder, data, resume, tensorboard)
+        return _run(config, seed, folder, data, resume, tensorboard, cluster)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def _run(config, seed: int, folder: Path, data, resume: bool, tensorboard: bool) -> dict[str, Any]:
+def _run(
+    config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
+) -> dict[str, Any]:
+    cluster.check_batch_size(config["batch_size"])
     info = datasets.info(config["dataset"])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
@@ -97,38 +110,48 @@ def _run(config, seed: int, folder: Path, data, resume: bool, tensorboard: bool)
     }
     steps = len(Batches(x_train, y_train, epoch=0, **batches))
 
-    model, made = checkpoints.restore(folder) if resume else (None, 0)
-    if model is None:
-        model = new_model(config, task, x_train.shape[1:], steps)
-    start = made // steps
-    history = checkpoints.read_history(folder)[:start]
-    checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
+    with cluster.scope():
+        model, made = checkpoints.restore(folder) if resume else (None, 0)
+        if len(set(cluster.gather(made))) > 1:
+            raise TrainingError(f"the processes do not find the same checkpoint: {folder} has to be one shared folder.")
+        if model is None:
+            model = new_model(config, task, x_train.shape[1:], steps)
+        start = made // steps
+        history = checkpoints.read_history(folder)[:start]
+        if cluster.first:
+            checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
 
-    progress = Progress(config["epochs"], steps, start)
-    kept = _KeepWeights()
-    for epoch in range(start, config["epochs"]):
-        began = time.perf_counter()
-        _seed_dropout(model, seed, epoch)
-        losses = _fit_epoch(model, Batches(x_train, y_train, epoch=epoch, **batches), [progress, kept])
-        if not np.isfinite(losses["loss"]):
-            raise TrainingError(
-                f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
-                "A smaller learning rate may help."
-            )
-        kept.put_back(model)
-        history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
-        checkpoints.write_history(folder, history)
-        if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
-            checkpoints.save(model, folder)
-            draw_curves(history, folder / "curves.png", config["name"])
-        progress.end_epoch(losses)
-    if tensorboard:
-        write_tensorboard(history, folder / "tensorboard")
+        progress = Progress(config["epochs"], steps, start)
+        kept = _KeepWeights()
+        callbacks = [progress, kept] if cluster.first else [kept]
+        for epoch in range(start, config["epochs"]):
+            began = time.perf_counter()
+            _seed_dropout(model, seed, epoch)
+            losses = cluster.fit(model, Batches(x_train, y_train, epoch=epoch, **batches), callbacks)
+            if not np.isfinite(losses["loss"]):
+                raise TrainingError(
+                    f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
+                    "A smaller learning rate may help."
+                )
+            kept.put_back(model)
+            history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
+            if not cluster.first:
+                continue
+            checkpoints.write_history(folder, history)
+            if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
+                checkpoints.save(model, folder)
+                draw_curves(history, folder / "curves.png", config["name"])
+            progress.end_epoch(losses)
+        if tensorboard and cluster.first:
+            write_tensorboard(history, folder / "tensorboard")
+        model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
 
-    model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
-    checkpoints.save_final(model, folder)
+    model = cluster.on_one_device(model)
+    if cluster.first:
+        checkpoints.save_final(model, folder)
     result = {
         "name": config["name"],
+        "changes": config["changes"],
         "seed": seed,
         **evaluate(model, task, prepare, arrays, config["evaluate_batch"]),
         "train_examples": len(y_train),
@@ -139,9 +162,11 @@ def _run(config, seed: int, folder: Path, data, resume: bool, tensorboard: bool)
         "seconds": round(sum(line["seconds"] for line in history), 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
+        "devices": cluster.replicas,
         "hardware": hardware(),
     }
-    checkpoints.write_json(folder / "result.json", result)
+    if cluster.first:
+        checkpoints.write_json(folder / "result.json", result)
     return result
 
 
@@ -176,19 +201,12 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
 
 def describe(result: dict[str, Any]) -> str:
     """The scores of a result in words."""
-    scores = [key for key, value in result.items() if key.startswith("test_") and isinstance(value, float)]
-    return ", ".join(f"{key.replace('_', ' ')} {100 * result[key]:.2f} %" for key in scores)
+    return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
 
 
 def hardware() -> str:
     """What a run was made on, in words."""
     return f"{os.cpu_count()} cores, {platform.machine()}"
-
-
-def _fit_epoch(model: keras.Model, batches: Batches, callbacks: list) -> dict[str, float]:
-    stop = keras.callbacks.TerminateOnNaN()
-    logs = model.fit(batches, callbacks=[*callbacks, stop], shuffle=False, verbose=0)
-    return {key: float(values[-1]) for key, values in logs.history.items()}
 
 
 class _KeepWeights(keras.callbacks.Callback):
@@ -211,7 +229,8 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             generator.state.assign(state.astype(generator.state.dtype))
 
 
-def _stop(number, frame):
+def on_signal(number, frame):
+    """Ends a run on SIGTERM as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

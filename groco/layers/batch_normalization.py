@@ -67,7 +67,7 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if keras.backend.backend() != "tensorflow" or self.axis != -1 or len(inputs.shape) < 4:
             return super().call(inputs, training=training, mask=mask)
-        if mask is not None or self.synchronized:
+        if mask is not None:
             return super().call(inputs, training=training, mask=mask)
         # Rows of all elements and channels: statistics and arithmetic over the first of two axes are fast and exact.
         copies, channels = inputs.shape[-2], inputs.shape[-1]
@@ -76,7 +76,7 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         dtype = keras.backend.result_type(inputs.dtype, "float32")
         rows = ops.reshape(ops.cast(inputs, dtype), (-1, copies * channels))
         if training and self.trainable:
-            mean, variance = _combined_moments(rows, copies, channels)
+            mean, variance = _combined_moments(rows, copies, channels, self.synchronized)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
         else:
@@ -94,9 +94,19 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         moving.assign(moving * self.momentum + ops.cast(value, moving.dtype) * (1.0 - self.momentum))
 
 
-def _combined_moments(rows, copies, channels):
+def _combined_moments(rows, copies, channels, synchronized):
     """Mean and variance of each channel, from those of each of its copies: var = E[var_g] + var[mean_g]."""
     means, variances = ops.moments(rows, axes=[0])
     means, variances = (ops.reshape(m, (copies, channels)) for m in (means, variances))
-    mean, between = ops.moments(means, axes=[0])
-    return mean, ops.mean(variances, axis=0) + between
+    if not synchronized:
+        mean, between = ops.moments(means, axes=[0])
+        return mean, ops.mean(variances, axis=0) + between
+    # Copies of all devices, each device counting by its rows, of which it may have none.
+    number = ops.cast(ops.shape(rows)[0], rows.dtype)
+
+    def total(values):
+        return ops.moments(ops.where(number > 0, number * values, 0.0), axes=[0], synchronized=True)[0]
+
+    everything = total(ops.ones_like(means))
+    mean = total(means) / everything
+    return mean, total(variances + ops.square(means - mean)) / everything

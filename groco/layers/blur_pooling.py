@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 
 import keras
 from keras import ops
@@ -46,7 +47,7 @@ class BaseGroupBlurPooling(BaseGroupAveragePooling):
             count = (ops.shape(inputs)[axis] - window) // stride + 1
             before = (slice(None),) * axis
             inputs = functools.reduce(
-                ops.add,
+                operator.add,
                 [
                     weight * inputs[(*before, slice(i, i + (count - 1) * stride + 1, stride))]
                     for i, weight in enumerate(_binomial(window))

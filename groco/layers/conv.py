@@ -7,13 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from groco.groups import GroupLike
+from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
-from groco.layers.weighted import WeightedGroupLayer
+from groco.layers.convolve import convolve
+from groco.layers.implementations import ChoiceOfImplementation
 
 
-class BaseGroupConv(WeightedGroupLayer):
+class BaseGroupConv(ChoiceOfImplementation):
     """The group convolution of any dimension; see `GroupConv2D`."""
 
     def __init__(
@@ -38,6 +39,7 @@ class BaseGroupConv(WeightedGroupLayer):
         group: GroupLike,
         subgroup: GroupLike | None = None,
         allow_non_equivariance: bool = False,
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(
@@ -53,6 +55,7 @@ class BaseGroupConv(WeightedGroupLayer):
         if self.filters % self.groups:
             raise self._error(f"filters={filters} is not a multiple of groups={groups}.")
         self._set_windows(kernel_size, strides, dilation_rate, padding)
+        self._set_implementation(implementation)
         self._set_weight_options(
             activation,
             use_bias,
@@ -70,6 +73,8 @@ class BaseGroupConv(WeightedGroupLayer):
         if channels % self.groups:
             raise self._error(f"the input has {channels} channels, not a multiple of groups={self.groups}.")
         self._window_paddings(spatial, self._windows, self.strides)
+        group_in = None if order is None else self.group
+        self._check_implementation(group_in, self.subgroup, self.kernel_size, self.groups)
         axes = () if order is None else (order,)
         self.kernel = self._add_kernel((*self.kernel_size, *axes, channels // self.groups, self.filters))
         self._add_bias(self.filters)
@@ -77,25 +82,23 @@ class BaseGroupConv(WeightedGroupLayer):
         super().build(input_shape)
 
     def call(self, inputs):
-        outputs = self._to_channels_last(inputs)
-        lifting = outputs.ndim == self.rank + 2
-        if not lifting:
-            outputs = self._merge_group_axis(outputs)
-        outputs, padding = self._pad_windows(outputs, self._windows, self.strides)
-        strides = self.strides
-        if max(self._windows) == 1 < max(strides):  # nothing in between is read; PyTorch 2.13 crashes on some of these
-            outputs = outputs[(slice(None), *(slice(None, None, stride) for stride in strides))]
-            strides = (1,) * self.rank
-        outputs = ops.conv(
-            outputs,
-            expand_kernel(self.kernel, None if lifting else self.group, self.subgroup, self.groups),
-            strides=strides,
-            padding=padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
-        outputs = self._split_group_axis(outputs)
+        signal = self._to_channels_last(inputs)
+        group_in = None if signal.ndim == self.rank + 2 else self.group
+        shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters, self.groups)
+        if self._is_fourier(group_in, self.subgroup, *shape):
+            outputs = self._fourier_conv(signal, self.kernel)
+        else:
+            outputs = self._dense_conv(signal, group_in)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
+
+    def _dense_conv(self, signal, group_in: Group | None):
+        """The ordinary convolution with the expanded kernel."""
+        if group_in is not None:
+            signal = self._merge_group_axis(signal)
+        signal, padding = self._pad_windows(signal, self._windows, self.strides)
+        kernel = expand_kernel(self.kernel, group_in, self.subgroup, self.groups)
+        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
+        return self._split_group_axis(outputs)
 
     def _merge_group_axis(self, signal):
         """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
@@ -171,11 +174,15 @@ class GroupConv2D(BaseGroupConv):
         group: name of the group on which the input is given (`groco.groups.list_groups(2)`), or the `Group`.
         subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
         allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
+        implementation: `"dense"` convolves with the expanded kernel, `"fourier"` in a basis of the group's irreducible
+            representations, with fewer multiplications, and `"auto"` (the default) with the faster one for the shape
+            and the backend. Weights and, up to rounding, outputs are the same.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:
         An image (batch, height, width, channels) or a signal on the group (batch, height, width, |group|, channels);
         with channels_first (batch, channels, height, width) or (batch, channels, height, width, |group|).
+        Height and width need not be equal: a quarter turn exchanges them.
 
     Output shape:
         (batch, new_height, new_width, |subgroup|, filters); with channels_first
@@ -183,8 +190,10 @@ class GroupConv2D(BaseGroupConv):
 
     Raises:
         ValueError: if an argument is not understood; if the input's rank, group axis or channels do not fit; if size,
-            kernel, stride and padding cannot be equivariant and `allow_non_equivariance` is False. Where a
-            TensorFlow graph only learns the sizes at run time it raises `tf.errors.InvalidArgumentError` then.
+            kernel, stride and padding cannot be equivariant and `allow_non_equivariance` is False; if
+            `implementation="fourier"` and there is none: for images, `groups` above 1, or, with kernels of more than
+            one point, subgroups without an element that only flips axes. Where a TensorFlow graph only learns the sizes
+            at run time it raises `tf.errors.InvalidArgumentError` then.
 
     Example:
 

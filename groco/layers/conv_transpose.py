@@ -123,8 +123,8 @@ class BaseGroupConvTranspose(BaseGroupConv):
             inputs = ops.pad(inputs, ((0, 0), *added, (0, 0)))
         for axis, (total, pair) in enumerate(zip(self._total_crops, crops, strict=True), start=1):
             if sum(pair) < total:  # one point is too many, and may go at either end: the mean of both
-                ends = [inputs[(*(slice(None),) * axis, end)] for end in (slice(None, -1), slice(1, None))]
-                inputs = 0.5 * ops.add(*ends)
+                first, last = (inputs[(*(slice(None),) * axis, end)] for end in (slice(None, -1), slice(1, None)))
+                inputs = 0.5 * (first + last)
         return inputs
 
     @property

@@ -7,15 +7,16 @@ from typing import Any
 import keras
 from keras import ops
 
+from groco.fourier import pointwise_conv
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
 from groco.layers.base import is_int
-from groco.layers.weighted import WeightedGroupLayer
+from groco.layers.implementations import ChoiceOfImplementation
 
 
 @keras.saving.register_keras_serializable(package="groco")
-class GroupDense(WeightedGroupLayer):
+class GroupDense(ChoiceOfImplementation):
     """Dense layer that is equivariant to a point group: a group convolution without a grid.
 
     It is used like `keras.layers.Dense`, on what is left when the grid is pooled but not the group, for instance by
@@ -38,6 +39,7 @@ class GroupDense(WeightedGroupLayer):
         subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
         ndim: dimension of the grid to which the group belongs. It is needed for names that there are in several
             dimensions, as `"P1"`.
+        implementation: as in `GroupConv2D`; there is a `"fourier"` for every group but the trivial one.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -47,8 +49,8 @@ class GroupDense(WeightedGroupLayer):
         (batch, ..., |subgroup|, units); with channels_first (batch, units, ..., |subgroup|).
 
     Raises:
-        ValueError: if an argument is not understood, the dimension of the group is not clear, or the input is not a
-            signal on the group.
+        ValueError: if an argument is not understood, the dimension of the group is not clear, the input is not a
+            signal on the group, or `implementation="fourier"` and the subgroup is trivial.
 
     Example:
 
@@ -77,6 +79,7 @@ class GroupDense(WeightedGroupLayer):
         group: GroupLike,
         subgroup: GroupLike | None = None,
         ndim: int | None = None,
+        implementation: str = "auto",
         **kwargs,
     ):
         self.ndim = ndim  # groups are looked up with it
@@ -90,6 +93,7 @@ class GroupDense(WeightedGroupLayer):
         if not is_int(units) or units < 1:
             raise self._error(f"units is an int, at least 1, got {units!r}.")
         self.units = int(units)
+        self._set_implementation(implementation)
         self._set_weight_options(
             activation,
             use_bias,
@@ -120,6 +124,7 @@ class GroupDense(WeightedGroupLayer):
 
     def build(self, input_shape):
         channels = self._check_fibre(input_shape)
+        self._check_implementation(self.group, self.subgroup, (1,) * self.rank)
         self.kernel = self._add_kernel((self.group.order, channels, self.units))
         self._add_bias(self.units)
         last = self.data_format == "channels_last"
@@ -147,11 +152,14 @@ class GroupDense(WeightedGroupLayer):
         return channels
 
     def call(self, inputs):
-        outputs = self._to_channels_last(inputs)
-        kernel = ops.reshape(self.kernel, (*(1,) * self.rank, *self.kernel.shape))  # of a convolution of size 1
-        kernel = expand_kernel(kernel, self.group, self.subgroup)
-        kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
-        outputs = ops.einsum("...hc,hcgo->...go", outputs, kernel)
+        signal = self._to_channels_last(inputs)
+        point = (1,) * self.rank  # the kernel is that of a convolution of size 1
+        if self._is_fourier(self.group, self.subgroup, point, point, signal.shape[-1], self.units):
+            outputs = pointwise_conv(signal, self.kernel, self.group, self.subgroup)
+        else:
+            kernel = expand_kernel(ops.reshape(self.kernel, point + self.kernel.shape), self.group, self.subgroup)
+            kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
+            outputs = ops.einsum("...hc,hcgo->...go", signal, kernel)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
 
     def compute_output_shape(self, input_shape):

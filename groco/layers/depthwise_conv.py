@@ -10,6 +10,7 @@ from keras import ops
 from groco.groups import GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.convolve import convolve
 from groco.layers.weighted import WeightedGroupLayer
 
 # Feature maps of one dense convolution that stands for several channels; from there on wider ones only waste work.
@@ -146,15 +147,11 @@ def channelwise_conv(inputs, kernel, strides, dilation_rate):
         (batch, *new_spatial, channels n).
     """
     *size, order, channels, maps = kernel.shape
-    arguments = {
-        "strides": strides,
-        "padding": "valid",
-        "data_format": "channels_last",
-        "dilation_rate": dilation_rate,
-    }
     if keras.backend.backend() == "torch":
         inputs = merge_last_axes(ops.swapaxes(inputs, -2, -1))
-        return ops.conv(inputs, ops.reshape(kernel, (*size, order, channels * maps)), **arguments)
+        return convolve(
+            inputs, ops.reshape(kernel, (*size, order, channels * maps)), strides, dilation_rate=dilation_rate
+        )
     # The gradient of XLA's convolution of groups of channels, which Keras takes here, is many times slower on a CPU
     # than that of a dense convolution of a few channels with zeros where they would mix.
     width = max(1, BLOCK // max(order, maps))
@@ -164,7 +161,8 @@ def channelwise_conv(inputs, kernel, strides, dilation_rate):
         count = block.shape[-2]
         unmixed = ops.expand_dims(ops.eye(count, dtype=keras.backend.standardize_dtype(kernel.dtype)), -1)
         block = ops.reshape(ops.expand_dims(block, -2) * unmixed, (*size, order * count, count * maps))
-        outputs.append(ops.conv(merge_last_axes(inputs[..., start : start + width]), block, **arguments))
+        part = merge_last_axes(inputs[..., start : start + width])
+        outputs.append(convolve(part, block, strides, dilation_rate=dilation_rate))
     return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import keras
@@ -148,7 +149,7 @@ class BaseGroupAveragePooling(BaseGroupPooling):
 
     def _average(self, inputs):
         if _lacks_3d_pooling(inputs):
-            return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.add) / math.prod(self.pool_size)
+            return _pool_axis_by_axis(inputs, self.pool_size, self.strides, operator.add) / math.prod(self.pool_size)
         return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
 
 

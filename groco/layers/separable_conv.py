@@ -7,15 +7,18 @@ from typing import Any
 import keras
 from keras import ops
 
+from groco.fourier import pointwise_conv
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.convolve import convolve
 from groco.layers.depthwise_conv import BaseDepthwiseGroupConv
+from groco.layers.implementations import ChoiceOfImplementation
 
 FACTORIZATIONS = ("depthwise", "gc", "g")
 
 
-class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
+class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
     """The separable group convolution of any dimension; see `SeparableGroupConv2D`."""
 
     roles: tuple[str, ...] = ("depthwise", "pointwise", "bias")
@@ -46,6 +49,7 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
         subgroup: GroupLike | None = None,
         factorization: str = "depthwise",
         allow_non_equivariance: bool = False,
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(
@@ -73,6 +77,7 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
         if factorization not in FACTORIZATIONS:
             raise self._error(f"factorization is one of {', '.join(FACTORIZATIONS)}, got {factorization!r}.")
         self.factorization = factorization
+        self._set_implementation(implementation)
         if self.factorization != "depthwise" and self.depth_multiplier > 1:
             raise self._error(
                 f"depth_multiplier={depth_multiplier} needs factorization='depthwise'; with {factorization!r} "
@@ -86,6 +91,9 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
         return self.filters
 
     def _add_kernels(self, order: tuple[int, ...], channels: int) -> None:
+        group_in = self.subgroup if self.factorization == "depthwise" else self.group if order else None
+        size = self.kernel_size if self.factorization == "g" else (1,) * self.rank
+        self._check_implementation(group_in, self.subgroup, size)
         depthwise, pointwise = {
             "depthwise": (
                 (*order, channels, self.depth_multiplier),
@@ -110,12 +118,11 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
 
     def _pointwise(self, signal, group: Group | None):
         """The 1x1 group convolution with the pointwise kernel: mixes channels and orientations, not points."""
-        outputs = ops.conv(
-            signal if group is None else merge_last_axes(signal),
-            expand_kernel(self.pointwise_kernel, group, self.subgroup),
-            padding="valid",
-            data_format="channels_last",
-        )
+        kernel, point = ops.convert_to_tensor(self.pointwise_kernel), (1,) * self.rank
+        if group is not None and self._is_fourier(group, self.subgroup, point, point, signal.shape[-1], self.filters):
+            return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), group, self.subgroup)
+        signal = signal if group is None else merge_last_axes(signal)
+        outputs = convolve(signal, expand_kernel(kernel, group, self.subgroup), point)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
     def _spatial(self, signal):
@@ -134,16 +141,13 @@ class BaseSeparableGroupConv(BaseDepthwiseGroupConv):
         kernel = ops.convert_to_tensor(self.depthwise_kernel)
         if group is not None:
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
+            shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters)
+            if self._is_fourier(group, self.subgroup, *shape):
+                return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)
-        outputs = ops.conv(
-            signal,
-            expand_kernel(kernel, group, self.subgroup),
-            strides=self.strides,
-            padding=padding,
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
+        kernel = expand_kernel(kernel, group, self.subgroup)
+        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
     def get_config(self) -> dict[str, Any]:
@@ -215,6 +219,7 @@ class SeparableGroupConv2D(BaseSeparableGroupConv):
         subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
         factorization: `"depthwise"`, `"gc"` or `"g"`.
         allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
+        implementation: as in `GroupConv2D`, of the pointwise factor, and for `"g"` of the product.
         **kwargs: `name`, `dtype`, `trainable`.
 
     Input shape:

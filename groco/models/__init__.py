@@ -5,7 +5,7 @@ from groco.models.convnext import convnext
 from groco.models.cost import macs, parameters
 from groco.models.densenet import densenet
 from groco.models.features import features
-from groco.models.p4cnn import p4cnn, p4cnn_rp, z2cnn
+from groco.models.p4cnn import p4cnn, p4cnn_rp, separable_p4cnn, z2cnn
 from groco.models.registry import create_model, get_builder, list_models
 from groco.models.resnet import large_resnet, resnet, resnet3d, wide_resnet
 from groco.models.symmetry import symmetry_group
@@ -28,6 +28,7 @@ __all__ = [
     "planar_twin",
     "resnet",
     "resnet3d",
+    "separable_p4cnn",
     "symmetry_group",
     "unet",
     "wide_resnet",

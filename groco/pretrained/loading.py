@@ -100,11 +100,11 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
         raise PretrainedError(f"{source.label} is not a trained model: it has no {' and no '.join(missing)}.")
     description = read_description(folder / DESCRIPTION)
     arguments = description["arguments"]
-    builder = get_builder(description["architecture"])
     try:
+        builder = get_builder(description["architecture"])
         trained = builder(**arguments)
     except (TypeError, ValueError) as error:
-        raise PretrainedError(f"{folder / DESCRIPTION}: its arguments do not make a model: {error}") from None
+        raise PretrainedError(f"{folder / DESCRIPTION} does not make a model: {error}") from None
     _load_weights(trained, folder / WEIGHTS)
     changes = {key: value for key, value in changes.items() if key not in arguments or arguments[key] != value}
     if not changes:

@@ -8,13 +8,17 @@ from typing import Any
 # Name in the manifest: the words for people, and whether less is better.
 METRICS = {
     "test_error": ("test error", True),
+    "test_rotated_error": ("test error, each input turned at random", True),
     "accuracy": ("accuracy", False),
     "pixel_error": ("pixel error", True),
     "dice": ("Dice coefficient", False),
     "auc": ("area under the ROC curve", False),
     "rand": ("Rand score", False),
 }
-TASKS = {"classification": ("test_error", "accuracy"), "segmentation": ("pixel_error", "dice", "auc", "rand")}
+TASKS = {
+    "classification": ("test_error", "test_rotated_error", "accuracy"),
+    "segmentation": ("pixel_error", "dice", "auc", "rand"),
+}
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ def check_config(path: Path) -> None:
             continue
         if isinstance(module, str) and module != "builtins" and module.split(".")[0] != "keras":
             raise PretrainedError(
-                f"{path} has a {name} from the module {module!r}, which is not of Keras or GroCo; it is refused. "
-                "If you wrote it, register the class with keras.saving.register_keras_serializable first."
+                f"{path} uses {name!r} of the module {module!r}, which is not of Keras or GroCo; it is refused. "
+                "If you wrote it, register it with keras.saving.register_keras_serializable first."
             )
         if isinstance(registered, str) and ">" in registered:
             raise PretrainedError(f"{path} has a {registered!r}, which is not registered here; it is refused.")
@@ -58,14 +58,14 @@ def check_weights(path: Path, model: keras.Model | None = None) -> None:
     largest = max((math.prod(weight.shape) for weight in model.variables), default=0) if model is not None else None
     try:
         with h5py.File(path, "r") as file:
-            for name, dataset in _datasets(file, path):
+            for name, dataset in _datasets(file, path, set()):
                 _check_dataset(dataset, f"{path}: {name}", largest)
     except OSError as error:
         raise PretrainedError(f"{path} cannot be read as HDF5: {error}") from None
 
 
-def _datasets(group: Any, path: Path) -> Iterator[tuple[str, Any]]:
-    """All datasets below a group; links that lead elsewhere are refused, not followed."""
+def _datasets(group: Any, path: Path, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """All datasets below a group; links that lead elsewhere, or to what was seen before, are refused, not followed."""
     import h5py
 
     for name in group:
@@ -74,10 +74,12 @@ def _datasets(group: Any, path: Path) -> Iterator[tuple[str, Any]]:
         if not isinstance(link, h5py.HardLink):
             raise PretrainedError(f"{path}: {where} is a link to elsewhere ({type(link).__name__}); it is refused.")
         item = group[name]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen or address == h5py.h5o.get_info(item.file.id).addr:
+            raise PretrainedError(f"{path}: {where} is in the file twice; it is refused.")
+        seen.add(address)
         if isinstance(item, h5py.Group):
-            if item.id == group.id or len(where) > 1000:
-                raise PretrainedError(f"{path}: {where} is nested in itself; it is refused.")
-            yield from _datasets(item, path)
+            yield from _datasets(item, path, seen)
         elif isinstance(item, h5py.Dataset):
             yield where, item
         else:

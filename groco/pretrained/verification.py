@@ -17,7 +17,7 @@ from groco.pretrained.source import Source, locate
 
 GOLDEN = "golden.npz"
 TOLERANCE = 1e-4
-BATCH = 20
+BATCH = 8
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -94,18 +96,32 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
     try:
         with contextlib.redirect_stdout(output), _quiet("tf2onnx", "tensorflow", "absl"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the converters, about each other's versions
-            plain.export(path, format=format, verbose=False, input_signature=_signature(plain))
+            plain.export(path, format=format, verbose=False, input_signature=_signature(plain), **_options(format))
+            if format == "onnx":  # the converter from TensorFlow writes what it cannot convert all the same
+                import onnx
+
+                onnx.checker.check_model(path)
     except ImportError as error:
         raise ImportError(
             f'{error}: to write format {format!r}, install what is missing, pip install "groco[export]"'
         ) from None
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        missing = re.search("TF Select ops: (.*)", str(error))
+        reason = f"it has no {missing[1]}" if missing else " ".join(str(error).split())[:300]
         raise ValueError(
             f"{plain.name} cannot be exported to {format!r} by Keras on {keras.backend.backend()}: {reason}"
         ) from error
     if not path.exists():
         raise ValueError(f"{plain.name} cannot be exported to {format!r}: Keras wrote nothing. {output.getvalue()}")
+
+
+def _options(format: str) -> dict[str, Any]:
+    if format != "litert":
+        return {}
+    import tensorflow as tf  # which alone writes it
+
+    # Else it leaves what it cannot convert to TensorFlow, which the interpreter does not have.
+    return {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
 
 
 def _signature(plain: keras.Model) -> list:

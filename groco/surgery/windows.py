@@ -28,35 +28,43 @@ def per_axis(values):
 def paddings(layer: GroupLayer, sizes, windows, strides) -> list[tuple[int, int]] | None:
     """(before, after) for each axis; None where only Keras' own `"same"` is right for every size.
 
-    Raises ValueError where the padding depends on a size that is not known.
+    Raises ValueError where the padding depends on a size that is not known, in another way.
     """
     found = layer._window_paddings(sizes, windows, strides)
-    for axis, pair in enumerate(found):
-        if pair[0] is not None:
-            continue
-        totals = _possible_totals(layer, axis, windows[axis], strides[axis])
-        if len(totals) > 1:
-            if layer.padding == "same":
-                return None
-            raise ValueError(
-                f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its padding depends on "
-                f"the {AXIS_NAMES[layer.rank][axis]} of the input, which is not known; export a model built for known "
-                "sizes."
-            )
-        found[axis] = (min(totals) // 2, min(totals) - min(totals) // 2)
-    return found
+    for axis, (pair, window, stride) in enumerate(zip(found, windows, strides, strict=True)):
+        if pair[0] is None:
+            totals = set(_possible_totals(layer, axis, window, stride).values())
+            found[axis] = (min(totals) // 2, min(totals) - min(totals) // 2) if len(totals) == 1 else pair
+    unknown = [axis for axis, pair in enumerate(found) if pair[0] is None]
+    if not unknown:
+        return found
+    if all(_is_same(layer, axis, *args) for axis, args in enumerate(zip(sizes, windows, strides, strict=True))):
+        return None
+    raise ValueError(
+        f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its padding depends on the "
+        f"{AXIS_NAMES[layer.rank][unknown[0]]} of the input, which is not known; export a model built for known sizes."
+    )
 
 
-def _possible_totals(layer: GroupLayer, axis: int, window: int, stride: int) -> set[int]:
-    """The paddings of all sizes that the layer takes: they repeat after twice the stride."""
+def _possible_totals(layer: GroupLayer, axis: int, window: int, stride: int) -> dict[int, int]:
+    """The padding for each of the sizes that the layer takes, up to where they repeat."""
     mirrored = layer.subgroup.mirrored_axes[axis]
-    totals = set()
+    totals = {}
     for size in range(1, window + 4 * stride):
         total = padding_rule.total_padding(layer.padding, size, window, stride, mirrored)
         exact = layer.allow_non_equivariance or not mirrored
         if size + total >= window and (exact or padding_rule.is_exact(total, size, window, stride)):
-            totals.add(total)
+            totals[size] = total
     return totals
+
+
+def _is_same(layer: GroupLayer, axis: int, size: int | None, window: int, stride: int) -> bool:
+    """Whether the padding of an axis is Keras' `"same"`, for its size or for every size that the layer takes."""
+    totals = _possible_totals(layer, axis, window, stride)
+    if size is not None:
+        mirrored = layer.subgroup.mirrored_axes[axis]
+        totals = {size: padding_rule.total_padding(layer.padding, size, window, stride, mirrored)}
+    return all(total == padding_rule.total_padding("same", n, window, stride, False) for n, total in totals.items())
 
 
 def pad(shop: Workshop, layer: GroupLayer, tensor, windows, strides, value: float = 0.0, part: str = "pad"):

@@ -57,12 +57,19 @@ def check_layer(cls, kwargs, input_shape, *, trainable_weights, other_weights=0,
         np.testing.assert_allclose(_numpy(anysize(inputs)), expected, atol=TOLERANCE * scale)
         np.testing.assert_allclose(anysize.predict(inputs, verbose=0), expected, atol=2 * TOLERANCE * scale)
 
-    # The other data format: the same numbers in another order.
+    # The other data format: the same numbers in another order, sizes known or not.
     other = cls(**{**kwargs, "data_format": "channels_first"})
-    other(np.moveaxis(inputs, -1, 1))
-    other.set_weights(layer.get_weights())
     first = np.moveaxis(inputs, -1, 1)
-    moved = _numpy(other(first))
+    if sizes_may_be_unknown:
+        image = keras.Input((input_shape[-1], *(None,) * cls.rank, *input_shape[cls.rank : -1]))
+        symbolic = other(image)
+        assert symbolic.shape == other.compute_output_shape(image.shape)
+        call = keras.Model(image, symbolic)
+    else:
+        call = other
+        other.build(first.shape)
+    other.set_weights(layer.get_weights())
+    moved = _numpy(call(first))
     assert other.compute_output_shape(first.shape) == moved.shape
     np.testing.assert_allclose(np.moveaxis(moved, 1, -1), outputs, atol=TOLERANCE * scale)
 

@@ -3,6 +3,7 @@
 Signals are (batch, *spatial, channels) or (batch, *spatial, |G|, channels). `paddings` are (before, after) per axis.
 """
 
+import functools
 import itertools
 
 import numpy as np
@@ -27,7 +28,28 @@ def kernel_point(matrix, point, kernel_size):
 
 
 def find(group: Group, matrix) -> int:
-    return next(i for i, m in enumerate(group.matrices) if np.array_equal(m, matrix))
+    return _places(group)[np.asarray(matrix, "int8").tobytes()]
+
+
+@functools.cache
+def _places(group: Group) -> dict[bytes, int]:
+    return {matrix.tobytes(): i for i, matrix in enumerate(np.asarray(group.matrices, "int8"))}
+
+
+def window_paddings(padding, sizes, windows, strides, group: Group) -> list[tuple[int, int]]:
+    """By definition: what Keras' padding adds; `_equiv` the least above it by which a mirrored axis is used up evenly.
+
+    Where no even number of points will do it is, as the layers have it where that is allowed, the least by which the
+    axis is used up, and one more at the end.
+    """
+    paddings = []
+    for axis, (size, window, stride) in enumerate(zip(sizes, windows, strides, strict=True)):
+        total = 0 if padding.startswith("valid") else max((-(-size // stride) - 1) * stride + window - size, 0)
+        if padding.endswith("_equiv") and any((matrix[axis] == -1).any() for matrix in group.matrices):
+            enough = [t for t in range(total, total + 2 * stride) if (size + t - window) % stride == 0]
+            total = next((t for t in enough if t % 2 == 0), enough[0])
+        paddings.append((total // 2, total - total // 2))
+    return paddings
 
 
 def group_conv(signal, kernel, group_in, group_out, strides, dilation, paddings):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from groco.groups import Group, get_group, list_groups
 from groco.layers import (
+    GroupBatchNormalization,
     blur_pooling,
     conv,
     conv_transpose,
@@ -51,6 +52,7 @@ class Case:
         generic: whether the layer surely breaks if it is refused as not equivariant, unless it sees nothing but
             padding. A pool that is larger than the axis may take the mean of all of it and hold by accident.
         measure: arguments of `equivariance_error` that the layer does not tell by itself.
+        call: arguments of its call.
     """
 
     layer: type
@@ -58,6 +60,7 @@ class Case:
     input_shape: tuple[int, ...]
     generic: bool = True
     measure: Mapping[str, Any] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
 
 
 def dimensions():
@@ -132,7 +135,7 @@ def convolutions(draw):
     ndim = draw(dimensions())
     group, subgroup = draw(pairs_of_groups(ndim))
     kernel, windows = draw(kernels(ndim))
-    groups = draw(st.sampled_from((1, 1, 1, 1, 2, 3)))
+    groups = draw(st.sampled_from((1, 1, 1, 1, 1, 1, 1, 2, 3)))  # above 1 it is compiled for each shape on TensorFlow
     kwargs = {
         "filters": groups * draw(st.integers(1, 2)),
         "groups": groups,
@@ -281,6 +284,29 @@ def pointwise(draw):
     return Case(layer, kwargs, shape)
 
 
+@st.composite
+def batch_normalizations(draw):
+    """In training, with the statistics of the batch, and in inference, with those that it remembers."""
+    ndim = draw(dimensions())
+    group, _ = draw(pairs_of_groups(ndim))
+    kwargs = {
+        "center": draw(st.booleans()),
+        "scale": draw(st.booleans()),
+        "beta_initializer": "random_normal",
+        "gamma_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=1),
+        "moving_mean_initializer": "random_normal",
+        "moving_variance_initializer": keras.initializers.RandomUniform(0.5, 2.0, seed=2),
+        **draw(common(group, None)),
+    }
+    del kwargs["group"]  # it takes signals on any
+    on = draw(st.sampled_from((None, group, group)))
+    sizes = draw(spatial_sizes((1,) * ndim))
+    shape = join(kwargs["data_format"], sizes, on, draw(st.integers(1, 3)), batch=draw(st.integers(1, 3)))
+    kind = "image" if on is None else "signal"
+    measure = {"group": group, "data_format": kwargs["data_format"], "input": kind, "output": kind}
+    return Case(GroupBatchNormalization, kwargs, shape, measure=measure, call={"training": draw(st.booleans())})
+
+
 FAMILIES = {
     "convolution": convolutions(),
     "transposed convolution": transposed_convolutions(),
@@ -291,4 +317,5 @@ FAMILIES = {
     "upsampling": upsamplings(),
     "padding and cropping": borders(),
     "pointwise": pointwise(),
+    "batch normalization": batch_normalizations(),
 }

@@ -56,7 +56,7 @@ def _scatter(signal, kernel, group, subgroup, strides, dilation):
     return out
 
 
-def _cut(full, axis, start, length):
+def cut(full, axis, start, length):
     """`length` points from `start` on, with zeros where there are none."""
     indices = np.arange(start, start + length)
     inside = (indices >= 0) & (indices < full.shape[axis])
@@ -66,7 +66,7 @@ def _cut(full, axis, start, length):
     return taken * inside.reshape(shape)
 
 
-def _full_by_definition(layer, inputs):
+def full_by_definition(layer, inputs):
     """What the layer should give without bias before it is cropped, with its own kernel."""
     kernel = _numpy(layer.kernel)
     return _scatter(inputs, kernel, layer.group, layer.subgroup, layer.strides, layer.dilation_rate)
@@ -90,7 +90,7 @@ def test_is_the_definition(ndim, group, subgroup, lifting, rng):
         3, 3 if ndim < 3 else 2, 2, group=group, subgroup=subgroup, bias_initializer="normal", dtype="float64"
     )
     outputs = _numpy(layer(inputs))
-    expected = _full_by_definition(layer, inputs) + _numpy(layer.bias)
+    expected = full_by_definition(layer, inputs) + _numpy(layer.bias)
     np.testing.assert_allclose(outputs, expected, atol=1e-10)
 
 
@@ -106,7 +106,7 @@ def test_strides_and_dilation_are_the_definition(ndim, kernel_size, strides, dil
     layer = TRANSPOSE[ndim](
         1, kernel_size, strides, dilation_rate=dilation_rate, group=group, subgroup=subgroup, dtype="float64"
     )
-    np.testing.assert_allclose(_numpy(layer(inputs)), _full_by_definition(layer, inputs), atol=1e-10)
+    np.testing.assert_allclose(_numpy(layer(inputs)), full_by_definition(layer, inputs), atol=1e-10)
     _assert_equivariant(layer, inputs, tolerance=1e-10)
 
 
@@ -134,9 +134,9 @@ def test_paddings_are_windows_of_the_full_result(kwargs, starts, sizes, lifting,
     layer = GroupConv2DTranspose(2, group="P4M", subgroup="P4", dtype="float64", **kwargs)
     outputs = _numpy(layer(inputs))
     assert outputs.shape == (1, *sizes, 8, 2) == layer.compute_output_shape(inputs.shape)
-    expected = _full_by_definition(layer, inputs)
+    expected = full_by_definition(layer, inputs)
     for axis, (start, size) in enumerate(zip(starts, sizes, strict=True), start=1):
-        expected = _cut(expected, axis, start, size)
+        expected = cut(expected, axis, start, size)
     np.testing.assert_allclose(outputs, expected, atol=1e-10)
     _assert_equivariant(layer, inputs, tolerance=1e-10)
 
@@ -152,12 +152,12 @@ def test_same_equiv_is_strides_times_the_size(kernel_size, strides, group, subgr
     )
     outputs = _numpy(layer(inputs))
     assert outputs.shape[1:3] == (3 * strides, 4 * strides)
-    expected = _full_by_definition(layer, inputs)
+    expected = full_by_definition(layer, inputs)
     crop = kernel_size - strides
     for axis, mirrored in enumerate(layer.subgroup.mirrored_axes, start=1):
         start, length = crop // 2 if mirrored else max(crop, 0) // 2, inputs.shape[axis] * strides
-        first = _cut(expected, axis, start, length)
-        expected = (first + _cut(expected, axis, crop - start, length)) / 2 if mirrored else first
+        first = cut(expected, axis, start, length)
+        expected = (first + cut(expected, axis, crop - start, length)) / 2 if mirrored else first
     np.testing.assert_allclose(outputs, expected, atol=1e-10)
     _assert_equivariant(layer, inputs, tolerance=1e-10)
 

@@ -18,7 +18,7 @@ def _numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
 
-def _by_definition(fibre, kernel, group, subgroup):
+def by_definition(fibre, kernel, group, subgroup):
     """out(g) = sum over h of f(h) k(g^-1 h), the elements as matrices."""
     out = np.zeros((*fibre.shape[:-2], subgroup.order, kernel.shape[-1]))
     for g, matrix in enumerate(subgroup.matrices):
@@ -39,7 +39,7 @@ def test_is_the_definition_and_equivariant(ndim, group, subgroup, rng):
     fibre = rng.normal(size=(2, group.order, 3))
     layer = GroupDense(4, group=group, subgroup=subgroup, bias_initializer="normal", dtype="float64")
     outputs = _numpy(layer(fibre))
-    expected = _by_definition(fibre, _numpy(layer.kernel), group, subgroup) + _numpy(layer.bias)
+    expected = by_definition(fibre, _numpy(layer.kernel), group, subgroup) + _numpy(layer.bias)
     np.testing.assert_allclose(outputs, expected, atol=1e-10)
     for element in range(subgroup.order):
         turned = _numpy(layer(_permuted(fibre, group, subgroup, element)))

@@ -27,7 +27,7 @@ def _random(rng, *shape):
     return rng.normal(size=shape).astype("float32")
 
 
-def _by_definition(layer, inputs, paddings):
+def by_definition(layer, inputs, paddings):
     """The group convolution of each channel by itself, one after the other: c, m is c * depth_multiplier + m."""
     kernel = layer.kernel.numpy()
     group = layer.group if inputs.ndim == layer.rank + 3 else None
@@ -43,7 +43,7 @@ def _by_definition(layer, inputs, paddings):
         )
         for c in range(inputs.shape[-1])
     ]
-    return np.concatenate(out, axis=-1) + layer.bias.numpy()
+    return np.concatenate(out, axis=-1) + (layer.bias.numpy() if layer.use_bias else 0.0)
 
 
 @lifting_or_not
@@ -55,7 +55,7 @@ def test_is_the_definition_and_equivariant(ndim, group, subgroup, lifting, rng):
     layer = DEPTHWISE[ndim](3, **kwargs, dtype="float64")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
     assert outputs.shape[-2:] == (layer.subgroup.order, 6)
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * ndim), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * ndim), atol=1e-10)
     assert_equivariant(layer, inputs, tolerance=1e-10)
 
 
@@ -66,7 +66,7 @@ def test_is_the_definition_in_3d(group, subgroup, lifting, rng):
     inputs = rng.normal(size=(1, 3, 2, 4, *order, 3))
     layer = DepthwiseGroupConv3D(2, group=group, subgroup=subgroup, bias_initializer="normal", dtype="float64")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
 
 
 @pytest.mark.parametrize(("group", "subgroup"), PAIRS_3D)
@@ -96,7 +96,7 @@ def test_strides_dilation_and_padding_are_the_definition(kwargs, size, paddings,
     inputs = rng.normal(size=(1, *size, *order, 2))
     layer = DepthwiseGroupConv2D(**kwargs, dtype="float64", bias_initializer="normal")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, paddings), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, paddings), atol=1e-10)
     assert_equivariant(layer, inputs, tolerance=1e-10)
 
 
@@ -107,7 +107,7 @@ def test_strides_in_3d_are_the_definition(group, rng):
         layer = DepthwiseGroupConv3D((2, 3, 1), **kwargs, padding="valid", group=group, dtype="float64")
         inputs = rng.normal(size=(1, 4, 5, 4, layer.group.order, 2))
         outputs = keras.ops.convert_to_numpy(layer(inputs))
-        np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
+        np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -170,7 +170,7 @@ def test_channels_in_blocks(channels, rng):
     inputs = rng.normal(size=(1, 3, 4, 4, channels))
     layer = DepthwiseGroupConv2D(2, group="P4", dtype="float64")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * 2), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * 2), atol=1e-10)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

@@ -1,22 +1,25 @@
 """Whatever is asked of a layer, it is equivariant on every element of its subgroup, or it says why it cannot be.
 
 `GROCO_PROPERTY_CASES` cases are drawn in each family (60 by default), the same at each run; `GROCO_PROPERTY_SEED`
-draws others. At the end the counts and the worst errors are written to the terminal, and to the file
-`GROCO_PROPERTY_REPORT` if that is set.
+draws others. At the end the counts and the worst errors are written to the terminal, and to the table
+`GROCO_PROPERTY_REPORT` if that is set: docs/properties.csv is one, from which docs/properties.md is made.
 """
 
 import collections
 import dataclasses
+import functools
 import math
 import os
 import re
 import time
+from pathlib import Path
 
 import hypothesis
 import keras
 import numpy as np
 import pytest
 
+from docs.write_properties import OUTCOMES, PAGE, TABLE, Row, page, read_rows, write_rows
 from groco.groups import get_group
 from groco.layers import GroupConv2D
 from groco.layers.base import AXIS_NAMES
@@ -38,13 +41,25 @@ class Report:
         self.worst = collections.defaultdict(float)
         self.least_broken = math.inf
         self.seconds = 0.0
+        self.holds = False
 
     def __str__(self):
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self.outcomes.most_common())
+        outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in self.outcomes.most_common())
         errors = ", ".join(f"{dtype} {error:.1e}" for dtype, error in sorted(self.worst.items()))
         return (
             f"{self.outcomes.total()} cases in {self.seconds:.0f} s: {outcomes}; worst errors: {errors or 'none'}"
             + ("" if math.isinf(self.least_broken) else f"; least of the broken: {self.least_broken:.1e}")
+        )
+
+    def row(self, family: str) -> Row:
+        return Row(
+            family=family,
+            backend=keras.backend.backend(),
+            seed=SEED,
+            cases=self.outcomes.total(),
+            **{outcome: self.outcomes[outcome] for outcome in OUTCOMES},
+            **{dtype: f"{self.worst[dtype]:.1e}" if dtype in self.worst else "" for dtype in TOLERANCE},
+            seconds=round(self.seconds),
         )
 
 
@@ -56,8 +71,7 @@ def reports(request):
     with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
         print("", *lines, sep="\n")
     if path := os.environ.get("GROCO_PROPERTY_REPORT"):
-        with open(path, "a") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        write_rows(Path(path), [report.row(name) for name, report in reports.items() if report.holds])
 
 
 def check(case: Case, report: Report) -> None:
@@ -73,7 +87,7 @@ def check(case: Case, report: Report) -> None:
         _check_broken(case, report)
         _check_remedies(case, message)
     else:
-        report.outcomes["refused for other reasons"] += 1
+        report.outcomes["refused_otherwise"] += 1
 
 
 def _refusal(case: Case) -> str | None:
@@ -99,19 +113,20 @@ def _made(case: Case, batch: int = 1):
     """The layer and inputs whose mean is not zero, so that padding shows and means do not cancel."""
     layer = case.layer(**case.kwargs)
     dtype = "float64" if case.kwargs["dtype"] == "float64" else "float32"
-    inputs = np.random.default_rng(0).normal(-2.0, size=(batch, *case.input_shape[1:])).astype(dtype)
-    outputs = layer(inputs)
+    inputs = np.random.default_rng(0).normal(-2.0, size=(batch * case.input_shape[0], *case.input_shape[1:]))
+    inputs = inputs.astype(dtype)
+    outputs = layer(inputs, **case.call)
     computed = layer.compute_output_shape(inputs.shape)
     assert tuple(outputs.shape) == computed, f"compute_output_shape says {computed}, it is {tuple(outputs.shape)}"
     assert keras.backend.standardize_dtype(outputs.dtype) == layer.compute_dtype
-    return layer, inputs
+    return functools.partial(layer, **case.call) if case.call else layer, inputs
 
 
 def _check_broken(case: Case, report: Report) -> None:
     """What is refused does break: the layer is not more careful than it need be."""
     case = dataclasses.replace(case, kwargs={**case.kwargs, "dtype": "float32", "allow_non_equivariance": True})
     if _refusal(case) is not None:
-        report.outcomes["refused for other reasons"] += 1
+        report.outcomes["refused_otherwise"] += 1
         return
     # A maximum may by chance be where both agree; not often.
     layer, inputs = _made(case, batch=1 + 256 // math.prod(case.input_shape))
@@ -120,11 +135,11 @@ def _check_broken(case: Case, report: Report) -> None:
     except ValueError:  # it takes the input but not the turned one
         error = math.inf
     if not case.generic or _is_blind(layer, inputs):
-        report.outcomes["refused, not generic"] += 1
+        report.outcomes["refused_unproven"] += 1
         return
     assert error > BROKEN, f"refused, but the error is only {error:.1e}"
     report.least_broken = min(report.least_broken, error)
-    report.outcomes["refused and broken"] += 1
+    report.outcomes["refused_and_broken"] += 1
 
 
 def _is_blind(layer, inputs) -> bool:
@@ -190,6 +205,7 @@ def test_equivariant_or_refused(family, reports):
     start = time.perf_counter()
     try:
         holds()
+        report.holds = True
     finally:
         report.seconds = time.perf_counter() - start
     assert report.outcomes["equivariant"] > CASES / 4
@@ -253,3 +269,30 @@ def test_the_check_finds_what_is_wrong(layer, kwargs, size, error, message):
     kwargs = {"filters": 2, "kernel_size": 3, "group": "P4", "dtype": "float32", "data_format": None, **kwargs}
     with pytest.raises(error, match=message):
         check(Case(layer, kwargs, (1, size, size, 2)), Report())
+
+
+# What was measured once, with more cases than a test run has time for.
+
+
+def test_the_table_has_every_family_on_every_backend():
+    rows = {(row.backend, row.family): row for row in read_rows(TABLE)}
+    assert set(rows) == {(backend, family) for backend in ("tensorflow", "torch", "jax") for family in FAMILIES}
+    for (backend, family), row in rows.items():
+        assert row.cases >= (150 if backend == "jax" else 2000), (backend, family)
+        assert sum(getattr(row, outcome) for outcome in OUTCOMES) == row.cases
+        for dtype, tolerance in TOLERANCE.items():
+            assert not getattr(row, dtype) or float(getattr(row, dtype)) <= tolerance
+
+
+def test_rows_are_replaced_not_repeated(tmp_path):
+    path = tmp_path / "table.csv"
+    report = Report()
+    report.outcomes["equivariant"] = 3
+    write_rows(path, [report.row("one"), report.row("two")])
+    report.outcomes["equivariant"] = 4
+    write_rows(path, [report.row("one")])
+    assert [(row.family, row.cases) for row in read_rows(path)] == [("one", 4), ("two", 3)]
+
+
+def test_page_is_what_the_script_writes():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m docs.write_properties"

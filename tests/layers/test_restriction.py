@@ -23,7 +23,7 @@ def _signal(rng, ndim, group):
     return rng.normal(size=(2, *SIZES[ndim], get_group(group, ndim).order, 3))
 
 
-def _by_definition(signal, group, subgroup):
+def by_definition(signal, group, subgroup):
     """out(x, h, (t, c)) = f(x, h t, c), t the first elements of the cosets H t."""
     transversal, seen = [], []
     for matrix in group.matrices:
@@ -44,7 +44,7 @@ def test_is_the_definition_and_equivariant(ndim, group, subgroup, rng):
     signal = _signal(rng, ndim, group)
     layer = RESTRICTION[ndim](group=group, subgroup=subgroup, dtype="float64")
     outputs = keras.ops.convert_to_numpy(layer(signal))
-    np.testing.assert_array_equal(outputs, _by_definition(signal, layer.group, layer.subgroup))
+    np.testing.assert_array_equal(outputs, by_definition(signal, layer.group, layer.subgroup))
     assert_equivariant(layer, signal, tolerance=0)
 
 

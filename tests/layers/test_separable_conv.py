@@ -51,11 +51,11 @@ def _composed_kernel(layer, group):
     return kernel
 
 
-def _by_definition(layer, inputs, paddings):
+def by_definition(layer, inputs, paddings):
     group = layer.group if inputs.ndim == layer.rank + 3 else None
     kernel = _composed_kernel(layer, group)
     out = reference.group_conv(inputs, kernel, group, layer.subgroup, layer.strides, layer.dilation_rate, paddings)
-    return out + layer.bias.numpy()
+    return out + (layer.bias.numpy() if layer.use_bias else 0.0)
 
 
 @factorizations
@@ -68,7 +68,7 @@ def test_is_the_definition_and_equivariant(ndim, group, subgroup, lifting, facto
     layer = SEPARABLE[ndim](3, 3, group=group, subgroup=subgroup, bias_initializer="normal", dtype="float64", **kwargs)
     outputs = keras.ops.convert_to_numpy(layer(inputs))
     assert outputs.shape[-2:] == (layer.subgroup.order, 3)
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * ndim), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * ndim), atol=1e-10)
     assert_equivariant(layer, inputs, tolerance=1e-10)
 
 
@@ -82,7 +82,7 @@ def test_is_the_definition_in_3d(group, subgroup, lifting, factorization, rng):
         2, 2, group=group, subgroup=subgroup, factorization=factorization, bias_initializer="normal", dtype="float64"
     )
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, [(0, 0)] * 3), atol=1e-10)
 
 
 @factorizations
@@ -144,7 +144,7 @@ def test_strides_dilation_and_padding_are_the_definition(kwargs, size, paddings,
     inputs = rng.normal(size=(1, *size, get_group(kwargs["group"], 2).order, 2))
     layer = SeparableGroupConv2D(2, **kwargs, factorization=factorization, dtype="float64", bias_initializer="normal")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_allclose(outputs, _by_definition(layer, inputs, paddings), atol=1e-10)
+    np.testing.assert_allclose(outputs, by_definition(layer, inputs, paddings), atol=1e-10)
     assert_equivariant(layer, inputs, tolerance=1e-10)
 
 

@@ -36,7 +36,7 @@ def _input(rng, ndim, group, image=False, sizes=None):
     return rng.normal(size=(2, *(sizes or SIZES[ndim]), *order, 2)).astype("float32")
 
 
-def _by_definition(kind, inputs, pairs):
+def by_definition(kind, inputs, pairs):
     ndim = len(pairs)
     if kind == "padding":
         return np.pad(inputs, [(0, 0), *pairs, *[(0, 0)] * (inputs.ndim - ndim - 1)])
@@ -67,7 +67,7 @@ def test_arguments_are_those_of_keras(kind, ndim, amounts, pairs, image, rng):
     inputs = _input(rng, ndim, "P1", image)
     layer = LAYERS[kind, ndim](amounts, group="P1")
     outputs = keras.ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_array_equal(outputs, _by_definition(kind, inputs, pairs))
+    np.testing.assert_array_equal(outputs, by_definition(kind, inputs, pairs))
     assert getattr(layer, kind) == tuple(pairs)
     name = {"padding": "ZeroPadding", "cropping": "Cropping"}[kind]
     if image and amounts not in [((0, 2),), (1,)]:

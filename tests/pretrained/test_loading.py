@@ -11,7 +11,7 @@ import pytest
 
 import groco
 from groco.data import digits
-from groco.models import get_builder
+from groco.models import create_model, get_builder
 from groco.pretrained import PretrainedError, loading, manifest, source
 from groco.pretrained.manifest import model_folder
 from groco.pretrained.source import Source
@@ -201,3 +201,43 @@ def test_an_unreadable_manifest(tmp_path, monkeypatch):
     with pytest.raises(PretrainedError, match=r"weights_manifest\.json cannot be read"):
         groco.list_pretrained()
     manifest._manifest.cache_clear()
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """The folder of a net for segmenting volumes, and the net."""
+    arguments = {"input_shape": [8, 8, 8, 1], "width": 1, "depth": 1}
+    model = create_model("o_unet3d", **arguments)
+    description = {"schema": 1, "architecture": "o_unet3d", "arguments": arguments}
+    (tmp_path / "groco.json").write_text(json.dumps(description))
+    model.save_weights(tmp_path / "model.weights.h5")
+    return tmp_path, model
+
+
+def test_volumes_of_any_size_compiled_to_be_trained_further(volumes, rng):
+    folder, trained = volumes
+    images = rng.random((1, 8, 8, 8, 1), dtype="float32")
+    model = groco.from_pretrained(folder, input_shape=(None, None, None, 1), compile=True)
+    assert model.input_shape == (None, None, None, None, 1)
+    np.testing.assert_allclose(model(images), trained(images), atol=1e-5)
+    model.train_on_batch(images, images > 0.5)
+    assert "binary_accuracy" in model.get_metrics_result()
+    assert not np.array_equal(model.get_weights()[0], trained.get_weights()[0])
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_compiled_to_be_trained_further(activation):
+    images, labels = digits()
+    prepared = groco.preprocessor(NAME)(images[:20])
+    model = groco.from_pretrained(NAME, classifier_activation=activation, compile=True)
+    logits = np.asarray(groco.from_pretrained(NAME)(prepared), "float64")
+    likely = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = -np.mean(likely[np.arange(20), labels[:20]])
+    loss = model.compute_loss(y=labels[:20], y_pred=model(prepared))
+    np.testing.assert_allclose(loss, expected, atol=1e-4)
+    assert not groco.from_pretrained(NAME).compiled
+
+
+def test_features_have_no_loss():
+    with pytest.raises(PretrainedError, match="without its classifier has nothing to be trained on"):
+        groco.from_pretrained(NAME, include_top=False, compile=True)

@@ -26,11 +26,11 @@ def test_evaluate(sample, monkeypatch, capsys):
         changed = dataclasses.replace(info, metrics={**info.metrics, "test_error": stated})
         monkeypatch.setattr(groco, "model_info", lambda name, changed=changed: changed)
         assert evaluate.main([NAME]) == status
-        assert f"{100 * sample:.2f} % error on 1,000 images" in capsys.readouterr().out
+        assert f"test error {100 * sample:.2f} %" in capsys.readouterr().out
 
 
 def test_errors_are_one_line(capsys, tmp_path):
     assert evaluate.main(["resnet"]) == 1
     assert "no trained model 'resnet'" in capsys.readouterr().err
     assert evaluate.main([NAME, "--data", str(tmp_path / "mnist.npz")]) == 1
-    assert "There is no file" in capsys.readouterr().err
+    assert "There is no file or folder" in capsys.readouterr().err

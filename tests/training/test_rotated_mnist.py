@@ -117,7 +117,7 @@ def test_missing_files_say_where_to_get_them(tmp_path):
         rotated_mnist.read_original(tmp_path)
     with pytest.raises(ValueError, match="give its folder as source"):
         datasets.load("rotated_mnist", variant="original")
-    with pytest.raises(FileNotFoundError, match="no file"):
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
         rotated_mnist.load_mnist(tmp_path / "mnist.npz")
     (tmp_path / "mnist.npz").write_text("nothing")
     with pytest.raises(ValueError, match=r"is not an mnist\.npz"):

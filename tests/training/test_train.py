@@ -10,14 +10,16 @@ import pytest
 
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
-from training import make_zoo, train
+from training import checkpoints, make_zoo, train
+from training import results as training_results
 from training.config import list_configs, load_config
 
 CHANGES = ["epochs=4", "checkpoint_every=2", "batch_size=64"]
 
 
 def _config(name="z2cnn_rotmnist", *changes):
-    return load_config(name, [*CHANGES, *changes])
+    """A short one that does not say that it was changed, so that zoo entries can be made of it."""
+    return {**load_config(name, [*CHANGES, *changes]), "changes": []}
 
 
 def _history(folder):
@@ -46,7 +48,7 @@ def test_a_run_leaves_what_it_says(unbroken):
     assert result["parameters"] == 21_750
     assert result["test_examples"] == 100
     assert {f.name for f in folder.iterdir()} == {
-        "config.json", "history.csv", "last.keras", "previous.keras", "result.json",
+        "config.json", "curves.png", "final.keras", "history.csv", "last.keras", "previous.keras", "result.json",
     }  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(unbroken, mnist_file,
     assert _history(folder) == _history(unbroken[0])
     for a, b in zip(_weights(folder), _weights(unbroken[0]), strict=True):
         np.testing.assert_array_equal(a, b)
-    for name in train.CHECKPOINTS:
+    for name in checkpoints.CHECKPOINTS:
         (folder / name).write_bytes(b"nothing")
     with pytest.raises(train.TrainingError, match=r"no checkpoint in .* can be read"):
         train.run(_config(), 1, folder, str(mnist_file), resume=True)
@@ -101,7 +103,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, ca
     arguments = ["z2cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=3"]
     status = train.main([*arguments, "--set", "optimizer.config.learning_rate=1e30"])
     assert status == 1
-    assert "the loss is nan after epoch" in capsys.readouterr().err
+    assert "the loss is nan in epoch" in capsys.readouterr().err
 
 
 def test_command_line(mnist_file, small, tmp_path, capsys):
@@ -112,7 +114,7 @@ def test_command_line(mnist_file, small, tmp_path, capsys):
     assert train.main(["p4cn_rotmnist"]) == 1
     assert "no config 'p4cn_rotmnist'. Close names: p4cnn_rotmnist" in capsys.readouterr().err
     assert train.main(["p4cnn_rotmnist", "--data", "nowhere.npz", "--runs", str(tmp_path)]) == 1
-    assert "no file 'nowhere.npz'" in capsys.readouterr().err
+    assert "no file or folder 'nowhere.npz'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", list_configs())
@@ -122,7 +124,8 @@ def test_configs(name):
     model = create_model(config["model"], **config["model_args"])
     keras.optimizers.deserialize(config["optimizer"])
     assert config["name"].replace(".", "_") == name
-    assert config["paper"]["arxiv"]
+    assert config["paper"] is None or config["paper"]["arxiv"]
+    assert config["card"]["about"]
     module = __import__(f"training.configs.{name}", fromlist=["CONFIG"])
     for word in ("Paper:", "Recipe:", "Time:", "Command:", f"python -m training.train {name}"):
         assert word in module.__doc__
@@ -147,17 +150,33 @@ def test_changes():
 
 def test_zoo_entries_from_runs(unbroken, tmp_path):
     folder, result = unbroken
-    zoo = tmp_path / "zoo"
+    zoo, results, manifest = tmp_path / "zoo", tmp_path / "results", tmp_path / "manifest.json"
     zoo.mkdir()
-    manifest = tmp_path / "manifest.json"
+    results.mkdir()
+    where = ["--zoo", str(zoo), "--results", str(results), "--manifest", str(manifest)]
     for _ in range(2):  # an entry that is there is replaced whole
-        assert make_zoo.main([str(folder), str(folder), "--zoo", str(zoo), "--manifest", str(manifest)]) == 0
-    models = parse_manifest(json.loads(manifest.read_text()))
-    assert list(models) == ["z2cnn.rotmnist"]
-    assert models["z2cnn.rotmnist"].metrics["test_error"] == result["test_error"]
-    assert models["z2cnn.rotmnist"].metrics["test_error_std"] == 0
-    assert {f.name for f in (zoo / "z2cnn.rotmnist").iterdir()} == set(models["z2cnn.rotmnist"].files)
+        assert make_zoo.main([str(folder), *where]) == 0
+    (entry,) = parse_manifest(json.loads(manifest.read_text())).values()
+    assert entry.name == "z2cnn.rotmnist"
+    assert (entry.metrics["test_error"], entry.metrics["test_error_std"]) == (result["test_error"], None)
+    assert {f.name for f in (zoo / "z2cnn.rotmnist").iterdir()} == set(entry.files)
     assert [f.name for f in zoo.iterdir()] == ["z2cnn.rotmnist"]
     loaded = keras.saving.load_model(Path(zoo / "z2cnn.rotmnist"))
     for a, b in zip(loaded.get_weights(), _weights(folder), strict=True):
         np.testing.assert_array_equal(a, b)
+    # Another seed adds to the metrics and the card, the weights stay.
+    other = {**result, "seed": 2, "test_error": result["test_error"] / 2}
+    training_results.record(other, results)
+    assert make_zoo.main(where) == 0
+    (again,) = parse_manifest(json.loads(manifest.read_text())).values()
+    assert again.files["model.weights.h5"] == entry.files["model.weights.h5"]
+    assert again.metrics["seeds"] == [1, 2]
+    assert again.metrics["test_error_mean"] == pytest.approx(0.75 * result["test_error"])
+    assert "mean of 2 seeds" in (zoo / "z2cnn.rotmnist" / "README.md").read_text()
+
+
+def test_zoo_entries_are_of_unchanged_configs(unbroken, tmp_path):
+    result = json.loads((unbroken[0] / "result.json").read_text())
+    (tmp_path / "result.json").write_text(json.dumps({**result, "changes": ["epochs=4"]}))
+    with pytest.raises(ValueError, match="changed config, epochs=4"):
+        make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])

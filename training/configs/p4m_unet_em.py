@@ -25,4 +25,12 @@ CONFIG = {
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
     "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1e-3, "decay_steps": 40}},
     "paper": None,
+    "card": {
+        "about": "Its map of a slice that is turned by 90, 180 or 270 degrees or mirrored is its map, turned likewise.",
+        "usage": "slices (n, height, width) uint8, sizes that are multiples of 8; logits of membrane for each pixel",
+        "limits": "Other tissue, stains, microscopes or pixel sizes than slices, 50 nm thick and 4 nm a pixel, of a "
+        "fruit fly's nerve cord.",
+        "citation": "Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for "
+        "connectomics, Frontiers in Neuroanatomy 2015, for the data.",
+    },
 }

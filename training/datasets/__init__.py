@@ -36,6 +36,11 @@ def info(name: str) -> Info:
     return _module(name).INFO
 
 
+def test_splits(name: str) -> tuple[str, ...]:
+    """The splits of a data set that are not trained on."""
+    return tuple(split for split in _module(name).SPLITS if split != "train")
+
+
 def load(
     name: str, source: str | Path | None = None, variant: str | None = None, splits: tuple[str, ...] | None = None
 ) -> Arrays:

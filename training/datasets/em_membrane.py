@@ -26,7 +26,7 @@ INFO = Info(
     source="ISBI 2012 EM segmentation challenge, labelled slices; trained on 0-23, tested on 24-29",
     licence="challenge data, free for research with citation",
 )
-_HINT = f"Give the folder of {FILE}: x_train and y_train (30, 512, 512) uint8, the labels 0 on membranes and 255 inside cells."
+_HINT = f"Give the folder of {FILE}: x_train, y_train (30, 512, 512) uint8, labels 0 on membranes and 255 inside cells."
 
 
 def load(source: str | Path | None, variant: str, splits: tuple[str, ...]) -> Arrays:

@@ -1,8 +1,8 @@
 """ModelNet10 (Wu et al. 2015) as volumes of 32 x 32 x 32 binary voxels, in the official split.
 
 Some grids are empty, because thin and open parts drop out when a mesh becomes voxels: they are left out, and counted by
-`count_empty`. Some test grids equal a training grid; they stay, as in the official split. The split `test_rotated` has each
-test object once, turned by one of the 24 rotations of the cube, drawn with a fixed seed.
+`count_empty`. Some test grids equal a training grid; they stay, as in the official split. The split `test_rotated` has
+each test object once, turned by one of the 24 rotations of the cube, drawn with a fixed seed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""Group convolutions that mix channels and elements of the group but not points, in the basis of irreps.
+
+With f^(rho) = sum over g of f(g) rho(g), the convolution out(g) = sum over h of f(h) k(g^-1 h) is for each irreducible
+representation rho a product of matrices,
+
+    out^(rho)[i, j'] = sum over j of f^(rho)[i, j] k^(rho)[j', j],
+
+each with channels besides. A row i is mapped by itself, and all alike: P4M costs 12 multiplications instead of 64.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from groco.fourier.irreps import fourier_matrix, irreps
+from groco.fourier.transform import transform_group_axis
+from groco.groups import Group
+
+
+def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
+    """The group convolution of kernel size 1, without bias.
+
+    Args:
+        signal: (..., |group_in|, channels).
+        kernel: (|group_in|, channels, filters).
+        group_in: the group on which the signal is given.
+        group_out: the group on which the output is wanted, a subgroup of `group_in`.
+
+    Returns:
+        (..., |group_out|, filters), what the dense convolution with the expanded kernel gives.
+    """
+    plan = pointwise_plan(group_in, group_out)
+    order, (channels, filters) = group_out.order, kernel.shape[-2:]
+    channels *= group_in.order // order  # the elements h t of a region, h in the subgroup, are so many channels at h
+    rows = ops.take(kernel, plan.regions.reshape(-1), axis=0)
+    rows = ops.matmul(
+        ops.convert_to_tensor(plan.kernel_transform, dtype=kernel.dtype),
+        ops.reshape(rows, (order, channels * filters)),
+    )
+    spectrum = transform_group_axis(plan.forward, signal)
+    leading = ops.shape(spectrum)[:-2]
+    outputs = []
+    first, first_row = 0, 0
+    for count, dimension in plan.blocks:
+        block = ops.reshape(rows[first_row : first_row + dimension**2], (dimension, dimension, channels, filters))
+        block = ops.reshape(ops.transpose(block, (0, 2, 1, 3)), (dimension * channels, dimension * filters))
+        length = count * dimension * group_in.order // order
+        part = ops.reshape(spectrum[..., first : first + length, :], (-1, dimension * channels))
+        outputs.append(ops.reshape(ops.matmul(part, block), (*leading, count * dimension, filters)))
+        first, first_row = first + length, first_row + dimension**2
+    return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))
+
+
+@dataclass(frozen=True, eq=False)
+class PointwisePlan:
+    """What `pointwise_conv` needs to know about a pair of groups.
+
+    Attributes:
+        blocks: for each irrep of the subgroup, the number of rows that are mapped alike, and its dimension.
+        regions: (|group_out|, index): the elements h t, as in `Group.pooling_regions`.
+        forward: (|group_in|, |group_in|): the Fourier transform along h, ordered (irrep, row, column, t).
+        backward: (|group_out|, |group_out|): its inverse.
+        kernel_transform: (sum of the squared dimensions, |group_out|): k -> k^, ordered (irrep, j, j').
+    """
+
+    blocks: tuple[tuple[int, int], ...]
+    regions: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    kernel_transform: np.ndarray
+
+
+@functools.lru_cache(maxsize=256)
+def pointwise_plan(group_in: Group, group_out: Group) -> PointwisePlan:
+    regions = group_in.pooling_regions(group_out)
+    matrix, order = fourier_matrix(group_out), group_out.order
+    forward = np.zeros((order, regions.shape[1], group_in.order))
+    for t, region in enumerate(regions.T):
+        forward[:, t, region] = matrix
+    transposed = [irrep.matrices.transpose(2, 1, 0).reshape(-1, order) for irrep in irreps(group_out)]
+    return PointwisePlan(
+        blocks=tuple((irrep.rows, irrep.dimension) for irrep in irreps(group_out)),
+        regions=regions,
+        forward=forward.reshape(group_in.order, group_in.order),
+        backward=matrix.T,
+        kernel_transform=np.concatenate(transposed),
+    )

@@ -1,0 +1,19 @@
+"""A fixed matrix applied to the group axis of a signal."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def transform_group_axis(matrix: np.ndarray, signal):
+    """(m, n) and (..., n, channels) -> (..., m, channels)."""
+    leading, (order, channels) = ops.shape(signal)[:-2], signal.shape[-2:]
+    fibres = ops.reshape(signal, (-1, order, channels))
+    constant = ops.convert_to_tensor(matrix, dtype=signal.dtype)
+    if keras.backend.backend() == "jax":  # 3 times faster on a CPU than with one matrix for the whole batch
+        constant = ops.broadcast_to(constant, (math.prod(leading), *matrix.shape))
+    return ops.reshape(ops.matmul(constant, fibres), (*leading, matrix.shape[0], channels))

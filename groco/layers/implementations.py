@@ -1,0 +1,77 @@
+"""How the layers choose between the dense convolution and those in the Fourier basis of the group."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from keras import ops
+
+from groco.fourier import IMPLEMENTATIONS, has_fourier, is_faster, pointwise_conv, split_conv
+from groco.groups import Group
+from groco.layers.weighted import WeightedGroupLayer
+
+
+class ChoiceOfImplementation(WeightedGroupLayer):
+    """Base of the layers with the argument `implementation`.
+
+    All implementations have the same weights and give the same outputs, up to rounding.
+    """
+
+    implementation: str
+
+    def _set_implementation(self, implementation: str) -> None:
+        if implementation not in IMPLEMENTATIONS:
+            raise self._error(f"implementation is one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}.")
+        self.implementation = implementation
+
+    def _check_implementation(
+        self, group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1
+    ) -> None:
+        """Raises ValueError if the implementation that is asked for by name does not exist."""
+        if self.implementation != "fourier" or has_fourier(group_in, group_out, size, groups):
+            return
+        if group_in is None:
+            reason = "the input is an image, which has no group axis to transform"
+        elif groups > 1:
+            reason = f"groups={groups}, and channels must all be mixed"
+        elif math.prod(size) == 1:
+            reason = f"{group_out.name!r} is trivial"
+        else:
+            reason = f"no element of {group_out.name!r} only flips axes, by which kernels of size {size} are split"
+        raise self._error(f"implementation='fourier' does not exist here: {reason}. Use 'auto' or 'dense'.")
+
+    def _is_fourier(
+        self,
+        group_in: Group | None,
+        group_out: Group,
+        size: tuple[int, ...],
+        strides: tuple[int, ...],
+        channels: int,
+        filters: int,
+        groups: int = 1,
+    ) -> bool:
+        """Whether a convolution of the layer is done in the Fourier basis."""
+        if self.implementation == "dense" or group_in is None or not has_fourier(group_in, group_out, size, groups):
+            return False
+        shape = (size, strides, channels, filters)
+        return self.implementation == "fourier" or is_faster(group_in, group_out, *shape, self.compute_dtype)
+
+    def _fourier_conv(self, signal, kernel):
+        """The group convolution of (batch, *spatial, |group|, channels), padded as the layer asks."""
+        windows, strides = self._windows, self.strides
+        sizes = ops.shape(signal)[1 : self.rank + 1]
+        paddings = [
+            self._dynamic_padding(axis, sizes[axis], windows[axis], strides[axis]) if pair[0] is None else pair
+            for axis, pair in enumerate(self._window_paddings(signal.shape[1 : self.rank + 1], windows, strides))
+        ]
+        if max(windows) > 1:
+            return split_conv(signal, kernel, self.group, self.subgroup, paddings, strides, self.dilation_rate)
+        if any(pair != (0, 0) for pair in paddings):
+            signal = ops.pad(signal, ((0, 0), *paddings, (0, 0), (0, 0)))
+        if max(strides) > 1:
+            signal = signal[(slice(None), *(slice(None, None, stride) for stride in strides))]
+        return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), self.group, self.subgroup)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "implementation": self.implementation}

@@ -1,0 +1,63 @@
+"""The ordinary convolution: the numbers are those of a loop, also for strides that reach no further window."""
+
+import keras
+import numpy as np
+import pytest
+
+from groco.layers.convolve import convolve
+
+
+def _by_definition(inputs, kernel, strides):
+    size = kernel.shape[:-2]
+    counts = [(n - k) // s + 1 for n, k, s in zip(inputs.shape[1:], size, strides, strict=False)]
+    out = np.zeros((len(inputs), *counts, kernel.shape[-1]))
+    for x in np.ndindex(*counts):
+        window = tuple(slice(i * s, i * s + k) for i, s, k in zip(x, strides, size, strict=True))
+        out[(slice(None), *x)] = np.tensordot(inputs[(slice(None), *window)], kernel, axes=len(size) + 1)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("sizes", "kernel_size", "strides"),
+    [
+        ((7,), (3,), (2,)),
+        ((4,), (4,), (4,)),
+        ((5, 9), (3, 3), (3, 2)),  # one window along the height, and a rest
+        ((6, 7), (1, 1), (3, 2)),
+        ((6, 7), (1, 3), (4, 2)),
+        ((4, 4), (4, 4), (1, 5)),
+        ((4, 3, 5), (2, 3, 1), (3, 3, 2)),
+        ((2, 2, 2), (2, 2, 2), (2, 2, 2)),
+    ],
+)
+def test_is_the_definition(sizes, kernel_size, strides, rng):
+    inputs, kernel = rng.normal(size=(2, *sizes, 3)), rng.normal(size=(*kernel_size, 3, 2))
+    outputs = keras.ops.convert_to_numpy(convolve(inputs, keras.ops.convert_to_tensor(kernel), strides))
+    np.testing.assert_allclose(outputs, _by_definition(inputs, kernel, strides), atol=1e-10)
+
+
+@pytest.mark.parametrize("channels", [8, 16, 24])
+@pytest.mark.parametrize(("rank", "size"), [(1, 4), (1, 16), (2, 4), (2, 6), (3, 4)])
+def test_one_window_in_bfloat16(rank, size, channels, rng):
+    """TensorFlow's own is wrong in the first digit here, on CPUs for which oneDNN has bfloat16."""
+    inputs, kernel = (
+        keras.ops.cast(values, "bfloat16")
+        for values in (
+            rng.normal(-2, size=(1, *(size,) * rank, channels)),
+            rng.uniform(size=(*(size,) * rank, channels, 2)),
+        )
+    )
+    outputs = convolve(inputs, kernel, (size,) * rank)
+    exact = [keras.ops.convert_to_numpy(keras.ops.cast(values, "float64")) for values in (inputs, kernel)]
+    expected = _by_definition(*exact, (size,) * rank)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(keras.ops.cast(outputs, "float64")), expected, rtol=2e-2)
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (3, 6), (4, 3), (6, 4)])
+def test_sizes_not_known_when_it_is_traced(sizes, rng):
+    image = keras.Input((None, None, 2))
+    kernel = rng.normal(size=(3, 1, 2, 2)).astype("float32")
+    model = keras.Model(image, keras.layers.Identity()(convolve(image, keras.ops.convert_to_tensor(kernel), (3, 2))))
+    inputs = rng.normal(size=(1, *sizes, 2)).astype("float32")
+    expected = _by_definition(inputs, kernel, (3, 2))
+    np.testing.assert_allclose(model.predict(inputs, verbose=0), expected, atol=1e-5)

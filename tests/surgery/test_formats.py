@@ -1,0 +1,139 @@
+"""Exported files compute the model's numbers in the programs that they are for."""
+
+import keras
+import numpy as np
+import pytest
+
+import groco
+from groco import layers
+from groco.surgery import FORMATS, export_model, formats
+from tests.models.test_models import SMALL
+from tests.models.trained_like import randomise
+
+BACKEND = keras.backend.backend()
+
+
+def run(path, format, inputs):
+    """The output of an exported file of one input and one output."""
+    if format == "keras":
+        return keras.ops.convert_to_numpy(keras.saving.load_model(path)(inputs))
+    if format == "tf_saved_model":
+        import tensorflow as tf
+
+        model = tf.saved_model.load(path)
+        return model.serve(inputs).numpy()
+    if format == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path)
+        return session.run(None, {session.get_inputs()[0].name: inputs})[0]
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    index = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(index, inputs.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(index, inputs)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def written(format):
+    return format == "keras" or BACKEND in formats._BACKENDS[format]
+
+
+def check(model, inputs, path, format):
+    expected = keras.ops.convert_to_numpy(model(inputs))
+    assert export_model(model, path, format) == path
+    np.testing.assert_allclose(run(path, format, inputs), expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+    assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing else is left"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_trained_model(format, tmp_path):
+    if not written(format):
+        with pytest.raises(ValueError, match=f"Keras on {BACKEND} does not write format '{format}'; set KERAS_BACKEND"):
+            export_model("p4cnn.rotmnist", tmp_path / f"digits{FORMATS[format]}", format)
+        return
+    images, labels = groco.data.digits()
+    inputs = groco.preprocessor("p4cnn.rotmnist")(images[:50])
+    path = tmp_path / f"digits{FORMATS[format]}"
+    check(groco.from_pretrained("p4cnn.rotmnist"), inputs, path, format)
+    first = run(path, format, inputs)
+    assert (first.argmax(-1) == labels[:50]).mean() > 0.9
+    export_model("p4cnn.rotmnist", path, format, fold_batch_norm=False)  # replaces what is there
+    np.testing.assert_allclose(run(path, format, inputs), first, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "reason"),
+    [
+        ("p4_unet", "tf_saved_model", None),
+        ("p4_unet", "onnx", None),
+        ("p4_unet", "litert", None),
+        ("p4m_convnext", "onnx", "Erfc" if BACKEND == "tensorflow" else None),
+        ("p4m_convnext", "litert", None),
+        ("o_resnet3d", "onnx", None),
+        ("o_resnet3d", "litert", "AvgPool3D"),
+    ],
+)
+def test_architectures(name, format, reason, rng, tmp_path):
+    """`reason`: the operation that the format lacks."""
+    if not written(format):
+        pytest.skip(f"{BACKEND} does not write it")
+    small = next(small for small in SMALL if small.name == name)
+    model = small.build()
+    randomise(model, rng)
+    path = tmp_path / f"net{FORMATS[format]}"
+    if reason is None:
+        check(model, small.inputs(rng), path, format)
+        return
+    with pytest.raises(ValueError, match=f"cannot be exported to '{format}' by Keras on {BACKEND}: .*{reason}"):
+        export_model(model, path, format)
+    assert not list(tmp_path.iterdir())
+
+
+def _net():
+    inputs = keras.Input((6, 6, 1))
+    return keras.Model(inputs, layers.GlobalGroupMaxPooling2D(group="P4")(layers.GroupConv2D(2, 3, group="P4")(inputs)))
+
+
+def test_wrong_arguments(tmp_path):
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("")
+    cases = [
+        ("net.h5", "h5", "format is one of 'keras', .*, got 'h5'"),
+        ("net.h5", "keras", r"the path of format 'keras' ends in '\.keras', got '.*net\.h5'"),
+        ("missing/net.keras", "keras", "there is no folder '.*missing'"),
+        ("folder.keras", "keras", "folder.keras' is a folder"),
+    ]
+    if written("tf_saved_model"):
+        cases += [("file", "tf_saved_model", "file' is a file"), ("mine", "tf_saved_model", "has other things in it")]
+    for path, format, message in cases:
+        with pytest.raises(ValueError, match=message):
+            export_model(_net(), tmp_path / path, format)
+    with pytest.raises(ValueError, match="no trained model"):
+        export_model("p4cnn.nothing", tmp_path / "net.keras")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.keras", "mine"]
+
+
+@pytest.mark.skipif(not written("onnx"), reason="the backend does not write ONNX")
+@pytest.mark.parametrize("error", [ImportError("no tf2onnx"), RuntimeError("an operation\nthat ONNX lacks")])
+def test_a_failed_export_leaves_what_was_there(error, tmp_path, monkeypatch):
+    def fail(self, filepath, **kwargs):
+        filepath.write_text("half")
+        raise error
+
+    monkeypatch.setattr(keras.Model, "export", fail)
+    path = tmp_path / "net.onnx"
+    path.write_text("before")
+    wanted = ImportError if isinstance(error, ImportError) else ValueError
+    with pytest.raises(wanted) as raised:
+        export_model(_net(), path, "onnx")
+    message = str(raised.value)
+    assert "\n" not in message
+    assert ("groco[export]" in message) if wanted is ImportError else ("an operation that ONNX lacks" in message)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]

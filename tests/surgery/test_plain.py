@@ -1,0 +1,388 @@
+"""A plain model has no layer of groco, and computes the same numbers."""
+
+import os
+import subprocess
+import sys
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+import groco
+from groco import layers
+from groco.surgery import export_plain
+from groco.surgery.folding import fold_batch_norms
+from tests.layers.strategies import FAMILIES
+from tests.models.test_models import SMALL
+from tests.models.trained_like import randomise
+
+CASES = int(os.environ.get("GROCO_EXPORT_CASES", "10"))
+NO_COUNTERPART = ("depends on", "pooling of float64")
+
+
+def check(model, rng, shapes=None, plain=None, tolerance=1e-5):
+    """The model that was exported."""
+    plain = plain or export_plain(model)
+    for layer in plain._flatten_layers():
+        assert not type(layer).__module__.startswith("groco"), layer
+    assert plain.input_shape == model.input_shape
+    assert plain.output_shape == model.output_shape
+    shapes = shapes or [tensor.shape[1:] for tensor in model.inputs]
+    inputs = [
+        rng.normal(size=(2, *shape)).astype(tensor.dtype) for tensor, shape in zip(model.inputs, shapes, strict=True)
+    ]
+    inputs = keras.tree.pack_sequence_as(plain._inputs_struct, inputs)
+    expected, found = (_numpy(m(inputs)) for m in (model, plain))
+    assert keras.tree.map_structure(np.shape, found) == keras.tree.map_structure(np.shape, expected)
+    for a, b in zip(keras.tree.flatten(expected), keras.tree.flatten(found), strict=True):
+        assert np.abs(a).max() > 0
+        np.testing.assert_allclose(b, a, atol=tolerance * np.abs(a).max(), rtol=0)
+    return plain
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_layer_has_a_plain_counterpart(family, rng):
+    """Drawn as for the property tests: any group, subgroup, size, stride, padding, dilation and data format."""
+    exported = {"known": 0, "unknown": 0}
+
+    @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @hypothesis.given(FAMILIES[family])
+    def each(case):
+        for sizes in exported:
+            exported[sizes] += _check_layer(case, sizes == "unknown", rng)
+
+    each()
+    assert exported["known"] > CASES / 3, "hardly any was taken"
+    assert exported["unknown"] > CASES / 10, "hardly any was taken"
+
+
+def _check_layer(case, unknown, rng):
+    kwargs = {**case.kwargs, "dtype": case.kwargs["dtype"].replace("mixed_bfloat16", "float32")}
+    if kwargs["dtype"] == "mixed_float16":
+        kwargs["dtype"] = "float32"
+    shape = case.input_shape[1:]
+    try:
+        layer = case.layer(**kwargs)
+        first = int(layer.data_format == "channels_first")
+        axes = [None if unknown and first <= i < first + layer.rank else size for i, size in enumerate(shape)]
+        inputs = keras.Input(axes, dtype=layer.compute_dtype)
+        model = keras.Model(inputs, layer(inputs))
+        randomise(model, rng)
+        model(np.zeros((2, *shape), layer.compute_dtype))
+    except ValueError:
+        return False  # the layer refuses the case
+    try:
+        plain = export_plain(model)
+    except ValueError as error:
+        assert f"(name={layer.name!r}) cannot be exported" in str(error)
+        assert any(reason in str(error) for reason in NO_COUNTERPART)
+        assert unknown or "pooling of" in str(error)
+        return False
+    check(model, rng, [shape], plain)
+    return True
+
+
+def _on_group(group="P4M", channels=4, size=6, data_format=None):
+    shape = (size, size, 3) if data_format != "channels_first" else (3, size, size)
+    inputs = keras.Input(shape)
+    return inputs, layers.GroupConv2D(channels, 3, group=group, data_format=data_format)(inputs)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.BatchNormalization(),
+        layers.GroupBatchNormalization(),
+        keras.layers.LayerNormalization(),
+        keras.layers.GroupNormalization(2),
+        keras.layers.UnitNormalization(),
+        keras.layers.UnitNormalization(axis=(-2, -1)),
+        keras.layers.Dense(5, activation="softmax"),
+        keras.layers.Softmax(),
+        keras.layers.Activation("gelu"),
+        keras.layers.Activation("softmax"),
+        keras.layers.PReLU(shared_axes=[1, 2, 3]),
+        keras.layers.ReLU(max_value=1.0),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dropout(0.5, noise_shape=(None, 1, 1, 1, None)),
+        keras.layers.SpatialDropout3D(0.5),
+        keras.layers.Rescaling(2.0, 1.0),
+        keras.layers.Reshape((4, 4, 32)),
+        keras.layers.Flatten(),
+        keras.layers.GlobalAveragePooling3D(),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_keras_own_layers_on_the_group_axis(layer, rng):
+    inputs, x = _on_group()
+    y = type(layer).from_config(layer.get_config())(x)
+    if len(y.shape) == 5:
+        y = layers.GroupConv2D(2, 3, group="P4M")(y)
+    model = keras.Model(inputs, y)
+    randomise(model, rng)
+    check(model, rng)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_merging_layers(data_format, rng):
+    """Concatenated channels have another order than the original's, which the layers after it know."""
+    axis = -1 if data_format == "channels_last" else 1
+    group = {"group": "P4", "data_format": data_format}
+    inputs, x = _on_group("P4", 4, data_format=data_format)
+    y = layers.GroupConv2D(4, 1, **group, groups=2, activation="softmax")(x)
+    both = keras.layers.Concatenate(axis=axis)([x, y])
+    both = keras.layers.BatchNormalization(axis=axis)(both)
+    first = layers.GroupConv2D(8, 1, **group)(both)
+    total = keras.layers.Add()([both, first, keras.layers.Multiply()([first, both])])
+    total = keras.layers.Maximum()([total, keras.layers.Average()([both, first])])
+    pooled = layers.GroupMaxPooling2D(1, **group, subgroup="P2")(total)
+    restricted = layers.GroupRestriction2D(**group, subgroup="P2")(both)
+    on_p2 = keras.layers.Concatenate(axis=axis)([pooled, restricted])
+    on_p2 = layers.DepthwiseGroupConv2D(3, group="P2", data_format=data_format)(on_p2)
+    scale = layers.GlobalGroupAveragePooling2D(group="P2", data_format=data_format, keepdims=True)(on_p2)
+    scaled = keras.layers.Multiply()([on_p2, scale])  # with broadcasting
+    flat = layers.GlobalGroupMaxPooling2D(group="P2", subgroup="P2", data_format=data_format)(scaled)
+    fibre = layers.GroupDense(3, group="P2", ndim=2, data_format=data_format)(flat)
+    model = keras.Model(inputs, [total, on_p2, fibre, keras.ops.sum(on_p2 * 2, axis=axis)])
+    randomise(model, rng)
+    check(model, rng)
+
+
+def test_activations_that_see_the_channels(rng):
+    inputs, x = _on_group()
+    outputs = [
+        layers.GroupConv2D(4, 3, group="P4M", activation="softmax")(x),
+        layers.GroupConv2D(4, 3, group="P4M", activation=lambda y: y / (1 + keras.ops.sum(y**2, -1, keepdims=True)))(x),
+        layers.GroupConv2DTranspose(4, 3, strides=2, padding="same_equiv", group="P4M", activation="log_softmax")(x),
+        layers.DepthwiseGroupConv2D(3, group="P4M", activation="sparsemax")(x),
+        layers.SeparableGroupConv2D(4, 3, group="P4M", activation="softmax", factorization="gc")(x),
+    ]
+    model = keras.Model(inputs, outputs)
+    randomise(model, rng)
+    check(model, rng)
+
+
+def test_transposed_convolutions_that_add_zeros_add_the_bias_to_them(rng):
+    inputs, x = _on_group("P4")
+    more = layers.GroupConv2DTranspose(3, 1, strides=3, padding="same_equiv", group="P4", activation="sigmoid")
+    model = keras.Model(inputs, more(x))
+    randomise(model, rng)
+    check(model, rng)
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", groco.list_pretrained())
+@pytest.mark.parametrize("fold", [False, True])
+def test_trained_models(name, fold):
+    images, _ = groco.data.digits()
+    inputs = groco.preprocessor(name)(images[:50])
+    model = groco.from_pretrained(name)
+    plain = export_plain(model, fold_batch_norm=fold)
+    kinds = {type(layer) for layer in plain.layers}
+    assert (keras.layers.BatchNormalization in kinds) == (not fold)
+    assert all(kind.__module__.startswith("keras.") for kind in kinds)
+    expected, found = (_numpy(m(inputs)) for m in (model, plain))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+
+
+@pytest.mark.parametrize("small", SMALL, ids=lambda small: f"{small.name}-{small.group}")
+def test_every_architecture(small, rng):
+    model = small.build()
+    randomise(model, rng)
+    check(model, rng, plain=fold_batch_norms(check(model, rng)), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("name", ["z2_allcnn", "p4_allcnn", "p4m_resnet20", "p4m_wide_resnet16_4", "o_resnet3d"])
+def test_strided_architectures_of_unknown_sizes(name, rng):
+    small = next(small for small in SMALL if small.name == name)
+    model = small.build(input_shape=(*(None,) * small.ndim, 2))
+    randomise(model, rng)
+    plain = export_plain(model)
+    for size in small.sizes:
+        if not any(n % 2 for n in size):  # which a net for unknown sizes is made for
+            check(model, rng, [(*size, 2)], plain)
+
+
+def test_features_on_the_group(rng):
+    model = groco.create_model("p4m_resnet20", input_shape=(8, 8, 2), widths=(2, 3, 2), depth=8, include_top=False)
+    randomise(model, rng)
+    assert check(model, rng).output_shape == (None, 2, 2, 8, 2)
+
+
+def test_signals_on_the_group_as_inputs(rng):
+    signal, vector = keras.Input((6, 6, 4, 3), name="signal"), keras.Input((2,), name="vector")
+    x = layers.GroupConv2D(2, 3, group="P4")(signal)
+    x = keras.layers.Concatenate()([layers.GlobalGroupMaxPooling2D(group="P4")(x), vector])
+    model = keras.Model({"signal": signal, "vector": vector}, {"x": x, "same": signal})
+    randomise(model, rng)
+    plain = check(model, rng)
+    assert [tensor.name for tensor in plain.inputs] == [tensor.name for tensor in model.inputs]
+
+
+def test_shared_layers_stay_shared(rng):
+    first, second = keras.Input((6, 6, 3)), keras.Input((6, 6, 3))
+    lift, conv = layers.GroupConv2D(2, 3, group="P4"), layers.GroupConv2D(2, 3, group="P4", padding="same")
+    norm, head = keras.layers.BatchNormalization(), keras.layers.Dense(2)
+    ends = [head(layers.GlobalGroupMaxPooling2D(group="P4")(norm(conv(conv(lift(x)))))) for x in (first, second)]
+    model = keras.Model([first, second], keras.layers.Subtract()(ends))
+    randomise(model, rng)
+    plain = check(model, rng)
+    kinds = [type(layer) for layer in plain.layers]
+    assert kinds.count(keras.layers.Conv2D) == 2
+    assert kinds.count(keras.layers.BatchNormalization) == kinds.count(keras.layers.Dense) == 1
+    check(model, rng, plain=fold_batch_norms(plain))
+
+
+def test_models_inside_models(rng):
+    block = keras.Sequential([layers.GroupConv2D(3, 3, group="P4", padding="same"), keras.layers.ReLU()], name="block")
+    inputs = keras.Input((6, 6, 4, 3))
+    inner = keras.Model(inputs, [block(inputs), inputs], name="inner")
+    planar = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)], name="planar")
+    image = keras.Input((6, 6, 3))
+    x, skip = inner(layers.GroupConv2D(3, 1, group="P4")(image))
+    x, _ = inner(keras.layers.Add()([x, skip]))
+    model = keras.Model(image, planar(layers.GlobalGroupAveragePooling2D(group="P4")(x)))
+    randomise(model, rng)
+    plain = check(model, rng)
+    assert plain.get_layer("planar").count_params() == planar.count_params()
+    sequential = keras.Sequential([image, layers.GroupConv2D(2, 3, group="P4"), keras.layers.BatchNormalization()])
+    randomise(sequential, rng)
+    check(sequential, rng, plain=export_plain(sequential, fold_batch_norm=True))
+
+
+def test_names_weights_and_precision(rng):
+    model = groco.create_model("p4cnn", width=2)
+    model.get_layer("conv2").trainable = False
+    randomise(model, rng)
+    plain = check(model, rng)
+    assert {layer.name for layer in model.layers} <= {layer.name for layer in plain.layers}
+    assert plain.get_layer("conv2").kernel.shape == (3, 3, 8, 8)
+    assert not plain.get_layer("conv2").trainable
+    before = _numpy(model(np.ones((1, 28, 28, 1))))
+    for weight in plain.weights:
+        weight.assign(weight * 0)
+    np.testing.assert_array_equal(_numpy(model(np.ones((1, 28, 28, 1)))), before)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    half = export_plain(groco.create_model("p4cnn", width=2))
+    assert half.get_layer("conv1").compute_dtype == half.get_layer("norm1").compute_dtype == "bfloat16"
+
+
+# -- without groco -----------------------------------------------------------------------------------------------------
+
+LOADER = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "groco":
+            raise ImportError("groco is blocked")
+sys.meta_path.insert(0, Blocked())
+import keras, numpy as np
+for name in sys.argv[1:]:
+    model = keras.saving.load_model(name + ".keras")
+    inputs = dict(np.load(name + ".npz"))
+    expected = inputs.pop("expected")
+    found = keras.ops.convert_to_numpy(model(inputs["inputs"]))
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max(), name
+assert not any(name.split(".")[0] == "groco" for name in sys.modules)
+"""
+
+
+def test_loads_where_groco_is_not(tmp_path, rng):
+    """Among them nets of unknown sizes, in which operations of Keras stand for some layers."""
+    names = ("p4_unet", "p4m_convnext", "p4m_densenet", "o_unet3d")
+    nets = {"p4cnn": (groco.from_pretrained("p4cnn.rotmnist"), (28, 28, 1))}
+    for small in SMALL:
+        if small.name in names:
+            nets[small.name] = small.build(input_shape=(*(None,) * small.ndim, 2)), (*small.sizes[0], 2)
+            randomise(nets[small.name][0], rng)
+    for name, (model, shape) in nets.items():
+        inputs = rng.normal(size=(2, *shape)).astype("float32")
+        np.savez(tmp_path / f"{name}.npz", inputs=inputs, expected=_numpy(model(inputs)))
+        export_plain(model).save(tmp_path / f"{name}.keras")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, "-c", LOADER, *(str(tmp_path / name) for name in nets)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+# -- what cannot be exported -------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_exported_says_so():
+    class Mine(layers.GroupConv2D):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    inputs = keras.Input((6, 6, 3))
+    with pytest.raises(ValueError, match=r"Mine \(name='mine'\) cannot be exported: it computes something else"):
+        export_plain(keras.Model(inputs, Mine(2, 3, group="P4", name="mine")(inputs)))
+
+    class Subclassed(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match="functional and sequential models can be exported"):
+        export_plain(Subclassed())
+    with pytest.raises(ValueError, match="has no inputs yet"):
+        export_plain(keras.Sequential([layers.GroupConv2D(2, 3, group="P4")]))
+    video = keras.Input((5, 6, 6, 3))
+    wrapped = keras.layers.TimeDistributed(layers.GroupConv2D(2, 3, group="P4"), name="over_time")
+    with pytest.raises(ValueError, match=r"TimeDistributed \(name='over_time'\) cannot be exported"):
+        export_plain(keras.Model(video, wrapped(video)))
+
+
+def test_padding_that_depends_on_unknown_sizes():
+    inputs = keras.Input((None, None, 3))
+    layer = layers.GroupConv2D(2, 2, strides=3, group="P4", name="strided")
+    with pytest.raises(ValueError, match=r"'strided'.*padding depends on the height.*built for known sizes"):
+        export_plain(keras.Model(inputs, layer(inputs)))
+
+
+def test_a_subclass_that_only_adds_methods(rng):
+    class Named(layers.GroupConv2D):
+        def describe(self):
+            return self.name
+
+    inputs = keras.Input((6, 6, 3))
+    check(keras.Model(inputs, Named(2, 3, group="P4")(inputs)), rng)
+
+
+# -- folding -----------------------------------------------------------------------------------------------------------
+
+
+def test_folding_leaves_what_it_may_not_touch(rng):
+    """Norms that read something else than one linear layer, or whose input is read elsewhere, stay."""
+    inputs = keras.Input((6, 6, 3))
+
+    def conv(x, **kwargs):
+        return keras.layers.Conv2D(4, 3, padding="same", **kwargs)(x)
+
+    norm = keras.layers.BatchNormalization
+    shared = conv(inputs)
+    outputs = {
+        "folded": norm()(conv(inputs, use_bias=False)),
+        "depthwise": norm(scale=False)(keras.layers.DepthwiseConv2D(3, depth_multiplier=2)(inputs)),
+        "transposed": norm(center=False)(keras.layers.Conv2DTranspose(5, 3, strides=2)(inputs)),
+        "dense": norm()(keras.layers.Dense(5)(inputs)),
+        "activated": norm()(conv(inputs, activation="relu")),
+        "other axis": norm(axis=1)(conv(inputs)),
+        "read twice": norm()(shared) + shared,
+        "pooled": norm()(keras.layers.MaxPooling2D()(inputs)),
+    }
+    model = keras.Model(inputs, list(outputs.values()))
+    randomise(model, rng)
+    plain = fold_batch_norms(model)
+    check(model, rng, plain=plain)
+    assert sum(isinstance(layer, norm) for layer in plain.layers) == 4
+
+
+def _numpy(outputs):
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)

@@ -1,0 +1,21 @@
+"""All-CNN-C on the group P4M on CIFAR-10 as in Cohen & Welling 2016 (arXiv 1602.07576, table 2).
+
+Paper: 7.04 % error on CIFAR10+, a single run.
+Recipe: the paper's, as far as it is known (training/configs/_cifar10.py): 350 epochs.
+Time: needs a GPU; not run yet, only two steps of it in the tests.
+Command: python -m training.train p4m_allcnn_cifar10_paper --data FOLDER
+"""
+
+from training.configs._cifar10 import ALLCNN, CARD, PAPER
+
+CONFIG = {
+    **ALLCNN,
+    "name": "p4m_allcnn.cifar10_paper",
+    "model": "p4m_allcnn",
+    "model_args": {"form": "paper"},
+    "paper": {**PAPER, "test_error": 7.04},
+    "card": {
+        **CARD,
+        "about": "In the form of the paper: its strides do not fit even sizes, so that it is not exactly equivariant.",
+    },
+}

@@ -1,0 +1,21 @@
+"""ResNet-20 on the group P4M, widths 6, 11, 23, on CIFAR-10; as many parameters as a planar one of 16, 32, 64.
+
+Paper: none has this recipe and depth; aim for less than 9 % error, and less than the planar twin.
+Recipe: the short one of training/configs/_cifar10.py, 20 epochs.
+Time: about 2 hours on 2 cores of a CPU with TensorFlow, by the speed of its layers; not run yet.
+Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, short
+
+CONFIG = {
+    **short(20),
+    "name": "p4m_resnet20.cifar10",
+    "model": "p4m_resnet20",
+    "model_args": {"widths": (6, 11, 23)},
+    "paper": None,
+    "card": {
+        **CARD,
+        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",
+    },
+}

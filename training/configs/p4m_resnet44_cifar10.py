@@ -1,0 +1,21 @@
+"""ResNet-44 on the group P4M on CIFAR-10, exactly equivariant.
+
+Paper: 4.94 % error with its own recipe and a net that is not exactly equivariant (Cohen & Welling 2016, arXiv
+1602.07576). Aim for that.
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
+Time: needs a GPU (KERAS_BACKEND=jax --set precision=mixed_bfloat16); not run yet, only two steps of it in the tests.
+Command: python -m training.train p4m_resnet44_cifar10 --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, PAPER, short
+
+CONFIG = {
+    **short(60),
+    "name": "p4m_resnet44.cifar10",
+    "model": "p4m_resnet44",
+    "paper": {**PAPER, "test_error": 4.94},
+    "card": {
+        **CARD,
+        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",
+    },
+}

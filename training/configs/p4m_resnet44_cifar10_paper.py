@@ -1,0 +1,21 @@
+"""ResNet-44 on the group P4M on CIFAR-10 as in Cohen & Welling 2016 (arXiv 1602.07576, table 2).
+
+Paper: 4.94 % error on CIFAR10+, a single run.
+Recipe: the paper's, as far as it is known (training/configs/_cifar10.py): 300 epochs.
+Time: needs a GPU; not run yet, only two steps of it in the tests.
+Command: python -m training.train p4m_resnet44_cifar10_paper --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, PAPER, RESNET
+
+CONFIG = {
+    **RESNET,
+    "name": "p4m_resnet44.cifar10_paper",
+    "model": "p4m_resnet44",
+    "model_args": {"form": "paper"},
+    "paper": {**PAPER, "test_error": 4.94},
+    "card": {
+        **CARD,
+        "about": "In the form of the paper: its strides do not fit even sizes, so that it is not exactly equivariant.",
+    },
+}

@@ -1,0 +1,18 @@
+"""ResNet-20 of widths 16, 32, 64 on CIFAR-10: the planar twin of p4m_resnet20_cifar10.
+
+Paper: none has this recipe; He et al. 2015 (arXiv 1512.03385) report 8.75 % error of the net of that size and depth.
+Recipe: the short one of training/configs/_cifar10.py, 20 epochs.
+Time: about 20 minutes on 2 cores of a CPU with TensorFlow, by the speed of its layers; not run yet.
+Command: python -m training.train resnet20_cifar10 --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, short
+
+CONFIG = {
+    **short(20),
+    "name": "resnet20.cifar10",
+    "model": "resnet20",
+    "model_args": {"widths": (16, 32, 64)},
+    "paper": None,
+    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+}

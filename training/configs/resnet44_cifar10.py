@@ -1,0 +1,17 @@
+"""ResNet-44 on CIFAR-10, the planar twin of p4m_resnet44_cifar10.
+
+Paper: 5.61 % error with its own recipe (Cohen & Welling 2016, arXiv 1602.07576).
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
+Time: needs a GPU; not run yet, only two steps of it in the tests.
+Command: python -m training.train resnet44_cifar10 --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, PAPER, short
+
+CONFIG = {
+    **short(60),
+    "name": "resnet44.cifar10",
+    "model": "resnet44",
+    "paper": {**PAPER, "test_error": 5.61},
+    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+}

@@ -1,0 +1,18 @@
+"""ResNet-44 on CIFAR-10 as in Cohen & Welling 2016 (arXiv 1602.07576, table 2).
+
+Paper: 5.61 % error on CIFAR10+, a single run.
+Recipe: the paper's, as far as it is known (training/configs/_cifar10.py): 300 epochs.
+Time: needs a GPU; not run yet, only two steps of it in the tests.
+Command: python -m training.train resnet44_cifar10_paper --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, PAPER, RESNET
+
+CONFIG = {
+    **RESNET,
+    "name": "resnet44.cifar10_paper",
+    "model": "resnet44",
+    "model_args": {"form": "paper"},
+    "paper": {**PAPER, "test_error": 5.61},
+    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+}

@@ -1,0 +1,173 @@
+"""The tables that `training.reproduce` makes: which runs they need, and what of them they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: the runs of a config, with changes, over some seeds.
+
+    Attributes:
+        label: what the line is called.
+        config: name of the config.
+        seeds: how many, from 0.
+        changes: `key=value`, as on the command line of `training.train`.
+        published: the figure of the paper for each score that has one, in words: `"2.28 ± 0.04"`.
+        group: lines of one group are one curve of the table's plot.
+        x: where the line stands on the horizontal axis of the plot.
+    """
+
+    label: str
+    config: str
+    seeds: int
+    changes: tuple[str, ...] = ()
+    published: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    x: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the docs.
+
+    Attributes:
+        title: its heading.
+        note: what must be known to read it: the data, and how it differs from the paper's.
+        scores: keys of the results, with their headings; as percentages.
+        rows: its lines.
+        plot: the score that is drawn, and the label of the horizontal axis; None for no plot.
+    """
+
+    title: str
+    note: str
+    scores: dict[str, str]
+    rows: tuple[Row, ...]
+    plot: tuple[str, str] | None = None
+
+
+_ERROR = {"test_error": "test error %"}
+_COHEN = "Cohen & Welling 2016"
+_LENGYEL = "Lengyel & van Gemert 2021"
+_DIGITS = (
+    "12,000 digits of rotated MNIST to train on and 50,000 to test, regenerated from MNIST because seed and "
+    "interpolation of the original set are not known. The published figures (Cohen & Welling 2016, arXiv 1602.07576; "
+    "Lengyel & van Gemert 2021, arXiv 2106.04914) are on the original set: comparable, not identical."
+)
+
+
+def _published(error: str, source: str) -> dict[str, str]:
+    return {"test_error": f"{error} ({source})"}
+
+
+def _sample_sizes() -> tuple[Row, ...]:
+    nets: dict[str, tuple[str, tuple[str, ...]]] = {
+        "z2cnn": ("z2cnn_rotmnist", ()),
+        "z2cnn, turned by any angle while it trains": ("z2cnn_rotmnist", ("augment=[['rotate', {}]]",)),
+        "p4cnn": ("p4cnn_rotmnist", ()),
+    }
+    return tuple(
+        Row(
+            f"{net}, {examples:,} digits",
+            config,
+            3,
+            (*changes, f"train_examples={examples}", "examples_per_epoch=12000", "epochs=25"),
+            group=net,
+            x=examples,
+        )
+        for net, (config, changes) in nets.items()
+        for examples in (100, 300, 1000, 3000, 12000)
+    )
+
+
+def _slices() -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            f"{net}, {slices} slice{'s' * (slices > 1)}",
+            f"{net}_em",
+            1,
+            () if slices == 24 else (f"train_examples={slices}",),
+            group=net,
+            x=slices,
+        )
+        for net in ("unet", "p4_unet", "p4m_unet")
+        for slices in (1, 4, 12, 24)
+    )
+
+
+TABLES: dict[str, Table] = {
+    "rotmnist": Table(
+        "Rotated MNIST",
+        _DIGITS,
+        _ERROR,
+        (
+            Row("z2cnn", "z2cnn_rotmnist", 3, published=_published("5.03 ± 0.20", _COHEN)),
+            Row("p4cnn_rp", "p4cnn_rp_rotmnist", 3, published=_published("3.21 ± 0.12", _COHEN)),
+            Row("p4cnn", "p4cnn_rotmnist", 5, published=_published("2.28 ± 0.04", _COHEN)),
+            Row("p4cnn, g-separable", "p4cnn_g_rotmnist", 3, published=_published("1.97", _LENGYEL)),
+            Row("p4cnn, gc-separable", "p4cnn_gc_rotmnist", 3, published=_published("1.74 ± 0.07", _LENGYEL)),
+            Row("p4mcnn", "p4mcnn_rotmnist", 3),
+        ),
+    ),
+    "rotmnist_samples": Table(
+        "Rotated MNIST: error against the number of training digits",
+        f"{_DIGITS} Each run makes 25 epochs of 12,000 digits, drawn again and again from those it may see.",
+        _ERROR,
+        _sample_sizes(),
+        ("test_error", "training digits"),
+    ),
+    "em": Table(
+        "Membranes in electron micrographs",
+        "ISBI 2012: of the 30 labelled slices of 512 x 512 pixels, 24 to train on and 6 held out. The figures of the "
+        "challenge are on slices whose labels are not public, so none stand beside these.",
+        {
+            "test_pixel_error": "pixel error %",
+            "test_dice": "Dice %",
+            "test_auc": "AUC %",
+            "test_rand": "Rand score %",
+        },
+        _slices(),
+        ("test_pixel_error", "training slices"),
+    ),
+    "modelnet10": Table(
+        "ModelNet10 voxels",
+        "Volumes of 32 x 32 x 32 voxels, official split without the empty grids; trained on upright objects, unless "
+        "the line says otherwise, and tested on the same test objects upright and each turned by one of the 24 "
+        "rotations of the cube.",
+        {"test_error": "upright: error %", "test_rotated_error": "turned: error %"},
+        (
+            Row("o_resnet3d", "o_resnet3d_modelnet10", 1),
+            Row("resnet3d", "resnet3d_modelnet10", 1),
+            Row(
+                "resnet3d, turned at random while it trains",
+                "resnet3d_modelnet10",
+                1,
+                ("augment=[['symmetry', {'group': 'O'}]]",),
+            ),
+        ),
+    ),
+    "cifar10": Table(
+        "CIFAR-10",
+        "All 50,000 training and 10,000 test images. The paper's figures (Cohen & Welling 2016, arXiv 1602.07576, "
+        "single runs) are of its own recipe, preprocessing and depth.",
+        _ERROR,
+        (
+            Row("resnet20", "resnet20_cifar10", 1),
+            Row("p4m_resnet20", "p4m_resnet20_cifar10", 1),
+            Row("resnet44", "resnet44_cifar10", 1, published=_published("5.61, resnet44 on CIFAR10+", _COHEN)),
+            Row("p4m_resnet44", "p4m_resnet44_cifar10", 1, published=_published("4.94, on CIFAR10+", _COHEN)),
+        ),
+    ),
+}
+
+
+def needed(table: Table) -> list[tuple[Row, int]]:
+    """Every run of a table: its line and its seed."""
+    return [(row, seed) for row in table.rows for seed in range(row.seeds)]
+
+
+def figures(results: list[dict[str, Any]], score: str) -> list[float]:
+    """A score of several results, as percentages."""
+    return [100 * result[score] for result in results if score in result]
