@@ -1,5 +1,6 @@
 """Fine-tuning: what is learned, what is kept, what is saved, and what is refused before anything is trained."""
 
+import inspect
 import json
 
 import keras
@@ -9,6 +10,7 @@ from PIL import Image
 
 import groco
 from groco import cli
+from groco.cli.finetuning import OPTIONS
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
 from groco.finetuning.tasks import dice
@@ -152,6 +154,13 @@ def test_command_trains_evaluates_and_saves_what_loads(tmp_path, rng, capsys, mo
     assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == found[:2]
     assert cli.main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_help_tells_the_defaults():
+    defaults = {key: p.default for key, p in inspect.signature(groco.finetune).parameters.items()}
+    for name, (_, _, text) in OPTIONS.items():
+        default = defaults[name.replace("-", "_")]
+        assert default is None or f"(default: {default})" in text
 
 
 def test_the_same_seed_gives_the_same_weights(classifier, rng, eager):
