@@ -34,7 +34,7 @@ KERNELS = (1, 3)
 WIDTHS = (8, 16, 32, 48, 64, 96, 128, 192, 256)
 PASSES = ("forward", "forward+backward")
 LIMIT = 25e9  # multiplications of the dense convolution; what needs more is left out
-SECONDS = 4.0  # for the rounds of one shape and pass
+SECONDS = 2.0  # for the rounds of one shape and pass
 ROUNDS = (3, 31)  # at least and at most
 COLUMNS = (
     *("backend", "group", "kernel", "width", "batch", "size", "pass"),

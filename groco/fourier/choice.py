@@ -14,7 +14,7 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
 # one point and for larger ones: where benchmarks/results/implementations.csv has the crossover, rounded up.
-WORTH = {"tensorflow": (30.0, 30.0), "jax": (30.0, 30.0), "torch": (30.0, 30.0)}
+WORTH = {"tensorflow": (90.0, 280.0), "jax": (90.0, 150.0), "torch": (150.0, 280.0)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
