@@ -168,12 +168,15 @@ def summary(results: dict[str, Any]) -> str:
             means[(net, "from scratch", augment), labels] - means[(net, "fine-tuned", augment), labels]
             for labels in numbers
         ]
-        words = ", ".join(f"{gain:+.1f}" for gain in gains)
-        sentences.append(
-            f"What the digits taught {net}{' augmented by ' + augment if augment else ''} takes {words} points off its "
-            f"error, with {', '.join(map(str, numbers))} labels (below 0: it is a hindrance)."
-        )
-    return "\n\n".join([" ".join(sentences[: len(numbers)]), " ".join(sentences[len(numbers) :])])
+        words = " and ".join(f"{gain:.1f} points less error" if gain > 0 else f"{-gain:.1f} more" for gain in gains)
+        net_words = net + (f", augmented by {augment}," if augment else "")
+        sentences.append(f"Fine-tuned and not from scratch, {net_words} makes {words}.")
+    return "\n\n".join(
+        [
+            " ".join(sentences[: len(numbers)]),
+            f"Means, with {' and '.join(map(str, numbers))} labels per class: " + " ".join(sentences[len(numbers) :]),
+        ]
+    )
 
 
 def draw_examples(data: Path, path: Path, number: int = 8) -> None:
@@ -197,10 +200,10 @@ def draw(results: dict[str, Any], path: Path) -> None:
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     colours = {("p4cnn", None): "C0", ("z2cnn", None): "C1", ("z2cnn", "P4"): "C2"}
-    for row in ROWS:
+    for index, row in enumerate(ROWS):
         found = [errors(results, row, labels) for labels in numbers]
         axis.errorbar(
-            numbers,
+            [labels * 1.02 ** (index - len(ROWS) / 2) for labels in numbers],  # side by side
             [statistics.mean(values) for values in found],
             [statistics.stdev(values) for values in found],
             label=name_of(row),
