@@ -133,7 +133,7 @@ def complete(results: dict[str, Any]) -> list[int]:
 
 def name_of(row: tuple) -> str:
     net, start, augment = row
-    return f"{net}, {start}" + (f", augmented by {augment}" if augment else "")
+    return net + (f", {start}" if start else "") + (f", augmented by {augment}" if augment else "")
 
 
 def table(results: dict[str, Any]) -> str:
@@ -156,7 +156,7 @@ def summary(results: dict[str, Any]) -> str:
     """What the table shows, in words."""
     numbers = complete(results)
     means = {(row, labels): statistics.mean(errors(results, row, labels)) for row in ROWS for labels in numbers}
-    sentences = []
+    sentences, changes = [], []
     for labels in numbers:
         best, second = sorted(ROWS, key=lambda row: means[row, labels])[:2]
         sentences.append(
@@ -168,15 +168,10 @@ def summary(results: dict[str, Any]) -> str:
             means[(net, "from scratch", augment), labels] - means[(net, "fine-tuned", augment), labels]
             for labels in numbers
         ]
-        words = " and ".join(f"{gain:.1f} points less error" if gain > 0 else f"{-gain:.1f} more" for gain in gains)
-        net_words = net + (f", augmented by {augment}," if augment else "")
-        sentences.append(f"Fine-tuned and not from scratch, {net_words} makes {words}.")
-    return "\n\n".join(
-        [
-            " ".join(sentences[: len(numbers)]),
-            f"Means, with {' and '.join(map(str, numbers))} labels per class: " + " ".join(sentences[len(numbers) :]),
-        ]
-    )
+        changes.append(f"that of {name_of((net, None, augment))} by {' and '.join(f'{-gain:+.1f}' for gain in gains)}")
+    with_labels = " and ".join(map(str, numbers))
+    intro = f"Against training from scratch, fine-tuning changes the mean error with {with_labels} labels:"
+    return "\n\n".join([" ".join(sentences), f"{intro} {', '.join(changes)} points."])
 
 
 def draw_examples(data: Path, path: Path, number: int = 8) -> None:
