@@ -126,20 +126,26 @@ def errors(results: dict[str, Any], row: tuple, labels: int) -> list[float]:
     ]
 
 
+def complete(results: dict[str, Any]) -> list[int]:
+    """The numbers of labels with which every row was trained with every seed."""
+    return [labels for labels in LABELS if all(len(errors(results, row, labels)) == len(SEEDS) for row in ROWS)]
+
+
 def name_of(row: tuple) -> str:
     net, start, augment = row
-    return f"{net}, {start}" + (f", augmented by {augment}" if augment else "")
+    return net + (f", {start}" if start else "") + (f", augmented by {augment}" if augment else "")
 
 
 def table(results: dict[str, Any]) -> str:
     """Test errors in percent, mean and standard deviation over the seeds."""
+    numbers = complete(results)
     lines = [
-        "| test error, % | " + " | ".join(f"{labels} labels per class" for labels in LABELS) + " |",
-        "|---|" + "---|" * len(LABELS),
+        "| test error, % | " + " | ".join(f"{labels} labels per class" for labels in numbers) + " |",
+        "|---|" + "---|" * len(numbers),
     ]
     for row in ROWS:
         cells = []
-        for labels in LABELS:
+        for labels in numbers:
             found = errors(results, row, labels)
             cells.append(f"{statistics.mean(found):.1f} ± {statistics.stdev(found):.1f}")
         lines.append(f"| {name_of(row)} | " + " | ".join(cells) + " |")
@@ -148,9 +154,10 @@ def table(results: dict[str, Any]) -> str:
 
 def summary(results: dict[str, Any]) -> str:
     """What the table shows, in words."""
-    means = {(row, labels): statistics.mean(errors(results, row, labels)) for row in ROWS for labels in LABELS}
-    sentences = []
-    for labels in LABELS:
+    numbers = complete(results)
+    means = {(row, labels): statistics.mean(errors(results, row, labels)) for row in ROWS for labels in numbers}
+    sentences, changes = [], []
+    for labels in numbers:
         best, second = sorted(ROWS, key=lambda row: means[row, labels])[:2]
         sentences.append(
             f"With {labels} labels per class the lowest error is {means[best, labels]:.1f} % ({name_of(best)}), "
@@ -159,14 +166,12 @@ def summary(results: dict[str, Any]) -> str:
     for net, augment in (("p4cnn", None), ("z2cnn", None), ("z2cnn", "P4")):
         gains = [
             means[(net, "from scratch", augment), labels] - means[(net, "fine-tuned", augment), labels]
-            for labels in LABELS
+            for labels in numbers
         ]
-        words = ", ".join(f"{gain:+.1f}" for gain in gains)
-        sentences.append(
-            f"What the digits taught {net}{' augmented by ' + augment if augment else ''} takes {words} points off its "
-            f"error, with {', '.join(map(str, LABELS))} labels (below 0: it is a hindrance)."
-        )
-    return "\n\n".join([" ".join(sentences[: len(LABELS)]), " ".join(sentences[len(LABELS) :])])
+        changes.append(f"that of {name_of((net, None, augment))} by {' and '.join(f'{-gain:+.1f}' for gain in gains)}")
+    with_labels = " and ".join(map(str, numbers))
+    intro = f"Against training from scratch, fine-tuning changes the mean error with {with_labels} labels:"
+    return "\n\n".join([" ".join(sentences), f"{intro} {', '.join(changes)} points."])
 
 
 def draw_examples(data: Path, path: Path, number: int = 8) -> None:
@@ -185,14 +190,15 @@ def draw(results: dict[str, Any], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    numbers = complete(results)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     colours = {("p4cnn", None): "C0", ("z2cnn", None): "C1", ("z2cnn", "P4"): "C2"}
-    for row in ROWS:
-        found = [errors(results, row, labels) for labels in LABELS]
+    for index, row in enumerate(ROWS):
+        found = [errors(results, row, labels) for labels in numbers]
         axis.errorbar(
-            LABELS,
+            [labels * 1.02 ** (index - len(ROWS) / 2) for labels in numbers],  # side by side
             [statistics.mean(values) for values in found],
             [statistics.stdev(values) for values in found],
             label=name_of(row),
@@ -201,7 +207,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
             marker="o",
             capsize=3,
         )
-    axis.set(xscale="log", xlabel="labels per class", ylabel="test error, %", xticks=LABELS, xticklabels=LABELS)
+    axis.set(xscale="log", xlabel="labels per class", ylabel="test error, %", xticks=numbers, xticklabels=numbers)
     axis.minorticks_off()
     axis.grid(alpha=0.3)
     axis.legend()
