@@ -9,7 +9,7 @@ JAX ?= jax jaxlib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-backends lint format figures clean
+.PHONY: demo test test-backends lint format figures benchmarks clean
 
 demo: $(VENV)/demo.installed
 	KERAS_BACKEND=tensorflow $(BIN)/groco demo
@@ -36,6 +36,14 @@ format: $(VENV)/test.installed
 # Everything in README.md that comes from measurements, and its picture.
 figures: $(VENV)/test.installed
 	$(BIN)/python -m training.write_readme
+
+# Half an hour, on a machine that does nothing else; tables and picture of docs/benchmarks.md.
+BENCHMARKS = layers models scaling start memory formats precision
+benchmarks: $(VENV)/backends.installed
+	for what in $(BENCHMARKS); do KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks $$what || exit 1; done
+	for backend in jax torch; do for what in layers models scaling start; do \
+		KERAS_BACKEND=$$backend $(BIN)/python -m benchmarks $$what || exit 1; done; done
+	$(BIN)/python -m benchmarks.write_docs
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

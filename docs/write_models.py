@@ -1,7 +1,7 @@
 """Writes docs/models.md: every architecture with its parameters, its cost, and its measured equivariance.
 
-python -m docs.write_models                       # parameters and cost; what was measured before is kept
-python -m docs.write_models --measure [PATTERN]   # and measures, which takes a minute for the largest nets
+python -m docs.write_models                           # parameters and cost; what was measured before is kept
+python -m docs.write_models --measure [PATTERN ...]   # and measures, which takes a minute for the largest nets
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from groco.groups import get_group
 from groco.models import create_model, get_builder, list_models, macs, parameters, symmetry_group
 from groco.testing import equivariance_error
-from tests.models.test_models import PUBLISHED
+from tests.models.test_models import PUBLISHED, PUBLISHED_MILLIONS
 from tests.models.trained_like import randomise
 
 PAGE = Path(__file__).with_name("models.md")
@@ -28,7 +28,7 @@ SHOWN = ("group", "widths", "width", "growth", "depth", "widen")
 SIZES = {2: (64, 64), 3: (32, 32, 32)}
 # Sizes to measure at: the smallest on which every stride of the nets has something to do.
 MEASURED_SIZES = {2: (16, 16), 3: (8, 8, 8)}
-LARGER = {"*cnn": (28, 28), "p4cnn_rp": (28, 28), "*densenet": (32, 32)}
+LARGER = {"*cnn*": (28, 28), "*densenet": (32, 32)}
 LARGER |= {f"*resnet{depth}": (32, 32) for depth in (18, 34, 50)}
 TEXT = """\
 # Architectures
@@ -37,7 +37,8 @@ Written by `python -m docs.write_models`, as `groco.create_model` builds each ar
 
 - Parameters are the trainable ones. Those that the papers publish (Cohen & Welling 2016; for the planar large ResNets
   every public implementation) are tested; All-CNN-C has them in both forms, the residual nets of depth 6n + 2 with
-  `form="paper"`, whose classifier sees the orientations and which is not exactly equivariant.
+  `form="paper"`, whose classifier sees the orientations and which is not exactly equivariant; those of the planar wide
+  nets are rounded in Zagoruyko & Komodakis 2016.
 - MACs are the multiply-accumulates of convolutions and dense layers for one input of the size in the table, a group
   convolution as the ordinary convolution that it is computed with (`groco.models.macs`).
 - The equivariance error is the largest over all elements of the group of |f(g x) - g f(x)|, relative to the largest
@@ -52,11 +53,11 @@ Written by `python -m docs.write_models`, as `groco.create_model` builds each ar
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.write_models", description=__doc__.splitlines()[0])
-    parser.add_argument("--measure", nargs="?", const="*", metavar="PATTERN", help="measure these architectures anew")
+    parser.add_argument("--measure", nargs="*", metavar="PATTERN", help="measure these architectures, or all, anew")
     options = parser.parse_args(arguments)
     errors = measured()
     for name in list_models():
-        if options.measure and fnmatch.fnmatch(name, options.measure):
+        if options.measure is not None and any(fnmatch.fnmatch(name, p) for p in options.measure or "*"):
             errors[name] = measure(name)
             print(f"{name}: {errors[name]}", flush=True)
             keras.backend.clear_session()
@@ -70,6 +71,8 @@ def row(name: str, model: keras.Model | None = None) -> str:
     defaults = {key: p.default for key, p in inspect.signature(get_builder(name)).parameters.items()}
     listed = ", ".join(f"{key}={defaults[key]!r}" for key in SHOWN if defaults.get(key) is not None)
     published = f"{PUBLISHED[name]:,}" if name in PUBLISHED else ""
+    if name in PUBLISHED_MILLIONS:
+        published = f"{PUBLISHED_MILLIONS[name]} M"
     shape = defaults["input_shape"]
     if None in shape:
         shape, model = (*SIZES[len(shape) - 1], shape[-1]), None

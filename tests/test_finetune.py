@@ -1,5 +1,6 @@
 """Fine-tuning: what is learned, what is kept, what is saved, and what is refused before anything is trained."""
 
+import inspect
 import json
 
 import keras
@@ -9,6 +10,7 @@ from PIL import Image
 
 import groco
 from groco import cli
+from groco.cli.finetuning import OPTIONS
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
 from groco.finetuning.tasks import dice
@@ -146,12 +148,19 @@ def test_command_trains_evaluates_and_saves_what_loads(tmp_path, rng, capsys, mo
     outputs = groco.from_pretrained(folder).predict(preprocess(preprocess.read(files)), verbose=0)
     found = [names[0][0] for names in preprocess.decode(outputs)]
     assert np.mean(np.array(found) != np.array(wanted)) == pytest.approx(error)
-    assert groco.verify(folder).golden_inputs == 8
+    assert groco.verify(folder).golden_inputs == 4
 
     assert cli.main(["predict", str(folder), *map(str, files[:2])]) == 0
     assert [line.split("\t")[1] for line in capsys.readouterr().out.splitlines()] == found[:2]
     assert cli.main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_help_tells_the_defaults():
+    defaults = {key: p.default for key, p in inspect.signature(groco.finetune).parameters.items()}
+    for name, (_, _, text) in OPTIONS.items():
+        default = defaults[name.replace("-", "_")]
+        assert default is None or f"(default: {default})" in text
 
 
 def test_the_same_seed_gives_the_same_weights(classifier, rng, eager):
@@ -222,9 +231,11 @@ def test_the_head_is_what_knows_the_classes(architecture, head):
 
 
 def test_segmentation_from_pairs_of_files(segmenter, tmp_path, rng, capsys):
-    data = _as_pairs(tmp_path / "pairs", *_blobs(10, rng))
+    images, masks = _blobs(10, rng)
+    data = _as_pairs(tmp_path / "pairs", images, 255 - masks)
     folder = tmp_path / "made" / "p4_unet.blobs"
-    options = ["--epochs", "12", "--window", "12", "--learning-rate", "0.01", "--augment", "PMw", "--classes", "blob"]
+    options = ["--epochs", "12", "--window", "12", "--learning-rate", "0.01", "--augment", "PMw", "--invert-masks"]
+    options += ["--classes", "blob"]
     assert cli.main(["finetune", str(segmenter), "--data", str(data), "--output", str(folder), *options]) == 0
     assert "on 2 others" in capsys.readouterr().out
     metrics = json.loads((folder / "groco.json").read_text())["metrics"]

@@ -87,5 +87,10 @@ def _write(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], A
     try:
         write(partial)
         keep(partial)
+    except OSError as error:
+        raise TrainingError(
+            f"{partial.parent} cannot be written ({error}). The files that were there are whole: make space, and "
+            "--resume goes on from the last checkpoint."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)

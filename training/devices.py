@@ -3,7 +3,8 @@
 Under JAX that is keras.distribution.DataParallel, with jax.distributed for several processes; under TensorFlow
 tf.distribute, MirroredStrategy and MultiWorkerMirroredStrategy. Each device holds the whole net and takes an equal part
 of each batch, so that a run gives what it gives on one device: the same batches, the same mean loss, and statistics of
-batch normalisation over the whole batch. Only dropout draws other numbers under TensorFlow.
+batch normalisation over the whole batch. Only dropout draws other numbers under TensorFlow,
+which leaves out XLA as well, as Keras does with tf.distribute.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class OneDevice:
         return self.process == 0
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """Where a net is made, or read, and trained."""
+        """Where all processes make a net, or read it, and train it."""
         return contextlib.nullcontext()
 
     def check_batch_size(self, batch_size: int) -> None:
@@ -118,6 +119,7 @@ class _TensorFlow(_Devices):
     def __init__(self, strategy, processes: int = 1, process: int = 0):
         self.strategy, self.processes, self.process = strategy, processes, process
         self.replicas = strategy.num_replicas_in_sync
+        self.model, self.step = None, None
 
     def scope(self):
         return self.strategy.scope()
@@ -138,9 +140,30 @@ class _TensorFlow(_Devices):
             batches = tf.data.Dataset.range(len(part)).map(get, num_parallel_calls=part.workers, deterministic=True)
             return batches.flat_map(lambda *arrays: tf.data.Dataset.from_tensor_slices(arrays)).prefetch(2 * local)
 
-        data = self.strategy.distribute_datasets_from_function(pieces)
+        batches = iter(self.strategy.distribute_datasets_from_function(pieces))
+        # Not by model.fit, which in Keras 3.15 cannot take its means over several processes.
         with _synchronized(model):
-            return _fit(model, callbacks, x=data, steps_per_epoch=len(part))
+            if model is not self.model:
+                model._symbolic_build(data_batch=example)  # metrics and optimizer make their variables
+                self.model, self.step = model, self._make_step(model)
+            model.reset_metrics()
+            called = keras.callbacks.CallbackList([*callbacks], model=model)
+            for index in range(len(part)):
+                self.step(batches)
+                # Means are taken over all processes, which takes time: where they are asked for.
+                called.on_train_batch_end(index, model.get_metrics_result() if index == len(part) - 2 else {})
+            means = {key: float(value) for key, value in model.get_metrics_result().items()}
+            called.on_epoch_end(0, means)
+        return means
+
+    def _make_step(self, model):
+        import tensorflow as tf
+
+        @tf.function(autograph=False)
+        def step(batches):
+            self.strategy.run(model.train_step, args=(next(batches),))
+
+        return step
 
     def gather(self, value):
         import tensorflow as tf
@@ -220,7 +243,8 @@ def _connect_jax(wanted: int | None, hosts: bool, seed: int) -> OneDevice:
             keras.distribution.initialize()
         except (ValueError, RuntimeError) as error:
             raise TrainingError(
-                f"the processes cannot be joined ({error}): set {', '.join(KERAS_VARIABLES)}, or start them by SLURM or MPI."
+                f"the processes cannot be joined ({error}): set {', '.join(KERAS_VARIABLES)}, "
+                "or start them by SLURM or MPI."
             ) from None
     elif wanted is not None and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # JAX has started already, with the devices it has

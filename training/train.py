@@ -116,36 +116,38 @@ def _run(
             raise TrainingError(f"the processes do not find the same checkpoint: {folder} has to be one shared folder.")
         if model is None:
             model = new_model(config, task, x_train.shape[1:], steps)
-        start = made // steps
-        history = checkpoints.read_history(folder)[:start]
-        if cluster.first:
-            checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
+    start = made // steps
+    history = checkpoints.read_history(folder)[:start]
+    if cluster.first:
+        checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
 
-        progress = Progress(config["epochs"], steps, start)
-        kept = _KeepWeights()
-        callbacks = [progress, kept] if cluster.first else [kept]
-        for epoch in range(start, config["epochs"]):
-            began = time.perf_counter()
+    progress = Progress(config["epochs"], steps, start)
+    kept = _KeepWeights()
+    callbacks = [progress, kept] if cluster.first else [kept]
+    for epoch in range(start, config["epochs"]):
+        began = time.perf_counter()
+        with cluster.scope():
             _seed_dropout(model, seed, epoch)
             losses = cluster.fit(model, Batches(x_train, y_train, epoch=epoch, **batches), callbacks)
-            if not np.isfinite(losses["loss"]):
-                raise TrainingError(
-                    f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
-                    "A smaller learning rate may help."
-                )
             kept.put_back(model)
-            history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
-            if not cluster.first:
-                continue
-            checkpoints.write_history(folder, history)
-            if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
-                checkpoints.save(model, folder)
-                draw_curves(history, folder / "curves.png", config["name"])
-            progress.end_epoch(losses)
-        if tensorboard and cluster.first:
-            write_tensorboard(history, folder / "tensorboard")
-        model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
+        if not np.isfinite(losses["loss"]):
+            raise TrainingError(
+                f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
+                "A smaller learning rate may help."
+            )
+        history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
+        if not cluster.first:
+            continue
+        checkpoints.write_history(folder, history)
+        if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
+            checkpoints.save(model, folder)
+            draw_curves(history, folder / "curves.png", config["name"])
+        progress.end_epoch(losses)
+    if tensorboard and cluster.first:
+        write_tensorboard(history, folder / "tensorboard")
 
+    with cluster.scope():
+        model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
     model = cluster.on_one_device(model)
     if cluster.first:
         checkpoints.save_final(model, folder)
@@ -234,5 +236,14 @@ def on_signal(number, frame):
     raise KeyboardInterrupt
 
 
+def leave(status: int) -> None:
+    """Ends the process; at once if it was broken off, when threads that make batches can keep it from ending."""
+    if status == 130:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 PAGE, RESULTS = HERE / "finetune.md", HERE / "finetune.json"
-PICTURE = HERE.parent / "images" / "finetune.png"
+PICTURE, EXAMPLES = (HERE.parent / "images" / name for name in ("finetune.png", "finetune_patches.png"))
 BEGIN, END = "<!-- written by docs/tutorials/write_finetune.py -->", "<!-- end -->"
 CLASSES = ("cell", "membrane")
 SIZE = 28
@@ -45,10 +45,13 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if options.data:
         train_all(options.data)
+        draw_examples(options.data, EXAMPLES)
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     draw(results, PICTURE)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    PAGE.write_text(
+        f"{before}{BEGIN}\n{table(results)}\n\n{summary(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8"
+    )
 
 
 def patches(slices: np.ndarray, membranes: np.ndarray, number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,6 +144,40 @@ def table(results: dict[str, Any]) -> str:
             cells.append(f"{statistics.mean(found):.1f} ± {statistics.stdev(found):.1f}")
         lines.append(f"| {name_of(row)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def summary(results: dict[str, Any]) -> str:
+    """What the table shows, in words."""
+    means = {(row, labels): statistics.mean(errors(results, row, labels)) for row in ROWS for labels in LABELS}
+    sentences = []
+    for labels in LABELS:
+        best, second = sorted(ROWS, key=lambda row: means[row, labels])[:2]
+        sentences.append(
+            f"With {labels} labels per class the lowest error is {means[best, labels]:.1f} % ({name_of(best)}), "
+            f"the next {means[second, labels]:.1f} % ({name_of(second)})."
+        )
+    for net, augment in (("p4cnn", None), ("z2cnn", None), ("z2cnn", "P4")):
+        gains = [
+            means[(net, "from scratch", augment), labels] - means[(net, "fine-tuned", augment), labels]
+            for labels in LABELS
+        ]
+        words = ", ".join(f"{gain:+.1f}" for gain in gains)
+        sentences.append(
+            f"What the digits taught {net}{' augmented by ' + augment if augment else ''} takes {words} points off its "
+            f"error, with {', '.join(map(str, LABELS))} labels (below 0: it is a hindrance)."
+        )
+    return "\n\n".join([" ".join(sentences[: len(LABELS)]), " ".join(sentences[len(LABELS) :])])
+
+
+def draw_examples(data: Path, path: Path, number: int = 8) -> None:
+    """A row of patches for each class, three times as large."""
+    from PIL import Image
+
+    images, _ = patches(*load(data)["train"], number, seed=0)
+    rows = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=255).reshape(2, number, SIZE + 2, SIZE + 2)
+    sheet = np.kron(rows.transpose(0, 2, 1, 3).reshape(2 * (SIZE + 2), -1), np.ones((3, 3), np.uint8))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet.astype(np.uint8)).save(path)
 
 
 def draw(results: dict[str, Any], path: Path) -> None:

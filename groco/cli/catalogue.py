@@ -55,7 +55,8 @@ def _info(options) -> int:
     if options.name not in list_pretrained() and "." not in options.name:
         return _architecture(options)
     content = dataclasses.asdict(model_info(options.name))
-    _write({**content, "files": content.pop("files")}, options.json)  # last, there are many
+    files = content.pop("files")
+    _write({**content, "files": files}, options.json)  # last, there are many
     return 0
 
 

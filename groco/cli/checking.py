@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def _golden(source, model) -> dict[str, Any]:
 
 def _report(options, rows: list[dict[str, Any]]) -> int:
     if options.json:
-        write_json({"name": options.name, "checks": rows})
+        finite = [{**row, "error": _finite(row["error"])} for row in rows]
+        write_json({"name": options.name, "checks": finite})
     else:
         words = {True: "ok", False: "FAILED", None: "not expected"}
         table = [
@@ -109,6 +111,11 @@ def _report(options, rows: list[dict[str, Any]]) -> int:
             if "problem" in row:
                 print(f"groco check: {row['problem']}", file=sys.stderr)
     return 1 if any(row["passed"] is False for row in rows) else 0
+
+
+def _finite(error: float | None) -> float | None:
+    """JSON has no infinity."""
+    return error if error is not None and math.isfinite(error) else None
 
 
 def _verify(options) -> int:

@@ -51,17 +51,16 @@ def _silence():
     with tempfile.TemporaryFile() as file:
         stderr = os.dup(2)
         os.dup2(file.fileno(), 2)
-        failed = True
         try:
             yield
-            failed = False
+        except Exception:
+            file.seek(0)
+            os.write(stderr, file.read())
+            raise
         finally:
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
-            if failed:
-                file.seek(0)
-                os.write(2, file.read())
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

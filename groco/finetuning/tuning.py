@@ -26,7 +26,7 @@ from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
-GOLDEN_INPUTS, GOLDEN_VALUES = 8, 1 << 20  # of the second at most, but at least one input
+GOLDEN_INPUTS, GOLDEN_SIZE = 4, 64  # their number, and the size where the model takes any
 
 
 @dataclass(frozen=True)
@@ -181,29 +181,20 @@ def finetune(
         "invert_masks": invert_masks, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "freeze": freeze, "augment": augment, "from_scratch": from_scratch, "seed": seed,
     }  # fmt: skip
-    information = {
-        **_measured(data, test, tuned, seed),
-        "recipe": {
-            "command": _command(source.label, data, test, settings),
-            "base": source.label,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "train_examples": len(train),
-            "seconds": round(seconds, 1),
-            "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
-            "backend": keras.backend.backend(),
-            "keras": keras.__version__,
-        },
-        **_inherited(source.label, description, from_scratch),
-    }
+    base = source.folder.name if source.folder == Path(source.label) else source.label
     folder = write_folder(
         output,
         model,
         architecture=architecture,
         arguments=arguments,
         preprocessor=preprocess,
-        information=information,
-        golden=_golden(preprocess, train.inputs.shape[1:], seed),
+        information={
+            "metrics": _metrics(data, test, tuned, seed),
+            "recipe": _recipe(base, data, test, settings, tuned, seconds),
+            **_inherited(description),
+            "card": _card(base, description, preprocess, from_scratch, invert),
+        },
+        golden=_golden(preprocess, train.inputs.shape[1:-1], seed),
     )
     return replace(tuned, folder=folder)
 
@@ -313,47 +304,62 @@ def _train(
     return history
 
 
-def _measured(data: Any, test: Any, tuned: FineTuned, seed: int) -> dict[str, Any]:
-    dataset = _dataset(data)
-    split = "held out" if test is None else f"test set {_dataset(test)}"
-    classes = ", ".join(tuned.preprocessor.classes)
+def _metrics(data: Any, test: Any, tuned: FineTuned, seed: int) -> dict[str, Any]:
+    examples = tuned.train_examples + (tuned.test_examples if test is None else 0)
     return {
-        "metrics": {
-            "dataset": dataset,
-            "source": f"{dataset}, {tuned.train_examples + tuned.test_examples * (test is None)} examples of {classes}",
-            "split": split,
-            "examples": tuned.test_examples,
-            **tuned.scores,
-            "seeds": [seed],
-        }
+        "dataset": _dataset(data),
+        "source": f"{_dataset(data)}, {examples} examples of {', '.join(tuned.preprocessor.classes)}",
+        "split": "held out" if test is None else f"test set {_dataset(test)}",
+        "examples": tuned.test_examples,
+        **tuned.scores,
+        "seeds": [seed],
     }
 
 
-def _inherited(label: str, description: dict[str, Any], from_scratch: bool) -> dict[str, Any]:
-    """What a fine-tuned model has from the one that it was made of; published figures are not among it."""
-    card, paper = description.get("card") or {}, description.get("paper") or {}
-    made = f"Architecture of {label}, trained from random weights." if from_scratch else f"Fine-tuned from {label}."
-    licence = description.get("licence") or {}
+def _recipe(base: str, data: Any, test: Any, settings: dict[str, Any], tuned: FineTuned, seconds: float) -> dict:
+    return {
+        "command": _command(base, data, test, settings),
+        "base": base,
+        "epochs": settings["epochs"],
+        "batch_size": settings["batch_size"],
+        "train_examples": tuned.train_examples,
+        "seconds": round(seconds, 1),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+    }
+
+
+def _inherited(description: dict[str, Any]) -> dict[str, Any]:
+    """Paper, without the figures that are of other data, and licence of the model that this one was made of."""
+    paper, licence = description.get("paper") or {}, description.get("licence") or {}
     return {
         "paper": {key: paper[key] for key in ("title", "arxiv") if key in paper} or None,
         "licence": {"weights": licence.get("weights", "unknown"), "data": "not stated"},
-        "card": {
-            "about": f"{made} {card.get('about', '')}".strip(),
-            **{key: card[key] for key in ("citation",) if key in card},
-        },
     }
+
+
+def _card(base: str, description: dict[str, Any], preprocess: Preprocessor, from_scratch: bool, invert: bool) -> dict:
+    known = description.get("card") or {}
+    made = f"Architecture of {base}, trained from random weights." if from_scratch else f"Fine-tuned from {base}."
+    card = {"about": f"{made} {known.get('about', '')}".strip()}
+    if "citation" in known:
+        card["citation"] = known["citation"]
+    if invert:
+        card["usage"] = f"images {preprocess.describe()}, inverted: {preprocess.maximum:g} - images"
+    return card
 
 
 def _dataset(data: Any) -> str:
     return Path(data).resolve().stem if isinstance(data, (str, Path)) else "arrays"
 
 
-def _command(label: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
+def _command(base: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
     """What makes the model again, as typed by a person, without folders above those of the data."""
     if not isinstance(data, (str, Path)) or not isinstance(test, (str, Path, type(None))):
         arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-        return f'groco.finetune("{label}", (images, labels), {arguments})'
-    words = ["groco", "finetune", label, "--data", Path(data).name]
+        return f'groco.finetune("{base}", (images, labels), {arguments})'
+    words = ["groco", "finetune", base, "--data", Path(data).name]
     words += ["--test", Path(test).name] if test is not None else []
     for key, value in settings.items():
         option = f"--{key.replace('_', '-')}"
@@ -368,8 +374,10 @@ def _command(label: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _golden(preprocess: Preprocessor, shape: tuple[int, ...], seed: int) -> np.ndarray:
+def _golden(preprocess: Preprocessor, sizes: Sequence[int], seed: int) -> np.ndarray:
     """Noise of the inputs' form: what is compared after loading must not give away anyone's images."""
-    number = max(1, min(GOLDEN_INPUTS, GOLDEN_VALUES // math.prod(shape)))
-    noise = np.random.default_rng(seed).integers(int(preprocess.maximum) + 1, size=(number, *shape))
+    most = preprocess.multiple_of * max(1, GOLDEN_SIZE // preprocess.multiple_of)
+    spatial = [min(n, most) if known is None else known for n, known in zip(sizes, preprocess.size, strict=True)]
+    shape = (GOLDEN_INPUTS, *spatial, preprocess.channels)
+    noise = np.random.default_rng(seed).integers(int(preprocess.maximum) + 1, size=shape)
     return noise.astype(np.uint8 if preprocess.maximum <= 255 else np.float32)

@@ -14,7 +14,7 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
 # one point and for larger ones: where benchmarks/results/implementations.csv has the crossover, rounded up.
-WORTH = {"tensorflow": (30.0, 30.0), "jax": (30.0, 30.0), "torch": (30.0, 30.0)}
+WORTH = {"tensorflow": (90.0, 280.0), "jax": (90.0, 150.0), "torch": (150.0, 280.0)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -22,6 +22,31 @@ def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...],
     if group_in is None or groups > 1:
         return False
     return group_out.order > 1 if math.prod(size) == 1 else len(flips(group_out)) > 1
+
+
+def gain(
+    group_in: Group, group_out: Group, size: tuple[int, ...], strides: tuple[int, ...], channels: int, filters: int
+) -> float:
+    """The multiplications that are saved for each number that is moved through the transforms.
+
+    What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
+    one point of the output.
+    """
+    numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
+    points = math.prod(size)
+    if points == 1:
+        left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
+        moved = numbers_in + numbers_out
+    else:
+        left = 1 / len(flips(group_out))
+        after = math.prod(size[axis] for axis in axes_after(size, strides))
+        moved = numbers_in * (math.prod(strides) + points // after) + numbers_out * (1 + after)
+    return (1 - left) * points * numbers_in * numbers_out / moved
+
+
+def is_worth_it(gain: float, size: tuple[int, ...], backend: str) -> bool:
+    """Whether so much is saved that the Fourier implementation is the faster one."""
+    return gain >= WORTH[backend][math.prod(size) > 1]
 
 
 def is_faster(
@@ -33,25 +58,11 @@ def is_faster(
     filters: int,
     dtype: str,
 ) -> bool:
-    """Whether what `has_fourier` stands for is faster than the dense convolution.
-
-    Both are counted for each point of the output. What is multiplied depends on the product of channels and filters,
-    what is moved on their sum, so that from some width on the transforms are worth it.
-    """
-    if dtype != "float32" or not _on_cpu():  # where it was measured
+    """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all."""
+    if dtype != "float32" or not _on_cpu():
         return False
-    numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
-    points = math.prod(size)
-    dense = points * numbers_in * numbers_out
-    if points == 1:
-        blocks = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out))
-        left = dense * blocks / group_out.order**2
-        moved = numbers_in + numbers_out
-    else:
-        left = dense / len(flips(group_out))
-        after = math.prod(size[axis] for axis in axes_after(size, strides))
-        moved = numbers_in * (math.prod(strides) + points // after) + numbers_out * (1 + after)
-    return dense - left >= WORTH[keras.backend.backend()][points > 1] * moved
+    saved = gain(group_in, group_out, size, strides, channels, filters)
+    return is_worth_it(saved, size, keras.backend.backend())
 
 
 def _on_cpu() -> bool:

@@ -37,22 +37,24 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
     order, (channels, filters) = group_out.order, kernel.shape[-2:]
     channels *= group_in.order // order  # the elements h t of a region, h in the subgroup, are so many channels at h
     rows = ops.take(kernel, plan.regions.reshape(-1), axis=0)
-    rows = ops.matmul(
-        ops.convert_to_tensor(plan.kernel_transform, dtype=kernel.dtype),
-        ops.reshape(rows, (order, channels * filters)),
-    )
+    transform = ops.convert_to_tensor(plan.kernel_transform, dtype=rows.dtype)
+    rows = transform @ ops.reshape(rows, (order, channels * filters))
     spectrum = transform_group_axis(plan.forward, signal)
     leading = ops.shape(spectrum)[:-2]
+    index = group_in.order // order
+    parts = _split(spectrum, [count * dimension * index for count, dimension in plan.blocks], axis=-2)
+    kernels = _split(rows, [dimension**2 for _, dimension in plan.blocks], axis=0)
     outputs = []
-    first, first_row = 0, 0
-    for count, dimension in plan.blocks:
-        block = ops.reshape(rows[first_row : first_row + dimension**2], (dimension, dimension, channels, filters))
-        block = ops.reshape(ops.transpose(block, (0, 2, 1, 3)), (dimension * channels, dimension * filters))
-        length = count * dimension * group_in.order // order
-        part = ops.reshape(spectrum[..., first : first + length, :], (-1, dimension * channels))
-        outputs.append(ops.reshape(ops.matmul(part, block), (*leading, count * dimension, filters)))
-        first, first_row = first + length, first_row + dimension**2
+    for (count, dimension), part, block in zip(plan.blocks, parts, kernels, strict=True):
+        block = ops.transpose(ops.reshape(block, (dimension, dimension, channels, filters)), (0, 2, 1, 3))
+        block = ops.reshape(block, (dimension * channels, dimension * filters))
+        output = ops.reshape(part, (-1, dimension * channels)) @ block
+        outputs.append(ops.reshape(output, (*leading, count * dimension, filters)))
     return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))
+
+
+def _split(inputs, lengths: list[int], axis: int) -> list:
+    return ops.split(inputs, np.cumsum(lengths[:-1]).tolist(), axis=axis) if len(lengths) > 1 else [inputs]
 
 
 @dataclass(frozen=True, eq=False)

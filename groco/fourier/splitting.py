@@ -46,20 +46,19 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     """
     ndim = group_in.ndim
     plan = split_plan(group_in, group_out, tuple(kernel.shape[:ndim]), tuple(strides))
-    blocks = _kernel_blocks(kernel, plan)
+    blocks = ops.unstack(_kernel_blocks(kernel, plan))
     parts = transform_group_axis(plan.forward, signal)
     parts = ops.reshape(parts, (*ops.shape(parts)[:-2], len(plan.characters), -1))
     width = [paddings[axis] if axis in plan.axes_before else (0, 0) for axis in range(ndim)]
     if any(pair != (0, 0) for pair in width):
         parts = ops.pad(parts, ((0, 0), *width, (0, 0), (0, 0)))
     combinations = [
-        _combine(parts[..., character, :], plan, plan.axes_before, strides, dilation_rate)
-        for character in range(len(plan.characters))
+        _combine(part, plan, plan.axes_before, strides, dilation_rate) for part in ops.unstack(parts, axis=-2)
     ]
     mixed = []
     for block, characters in enumerate(plan.characters_before):
         inputs = [combinations[character][j] for j, character in enumerate(characters)]
-        outputs = ops.matmul(ops.concatenate(inputs, axis=-1), blocks[block])
+        outputs = _mix(ops.concatenate(inputs, axis=-1), blocks[block])
         count = len(plan.characters_after[block])
         mixed.append(ops.split(outputs, count, axis=-1) if count > 1 else [outputs])
     outputs = []
@@ -75,13 +74,19 @@ def _kernel_blocks(kernel, plan: SplitPlan):
     """One matrix for each character: (|A|, combinations before cosets c_in, combinations after cosets filters)."""
     c_in, filters = kernel.shape[-2:]
     rows = ops.take(ops.reshape(kernel, (-1, c_in * filters)), plan.rows.reshape(-1), axis=0)
-    rows = ops.reshape(rows, (plan.kernel_transform.shape[1], -1))
-    rows = ops.matmul(ops.convert_to_tensor(plan.kernel_transform, dtype=kernel.dtype), rows)
+    transform = ops.convert_to_tensor(plan.kernel_transform, dtype=rows.dtype)
+    rows = transform @ ops.reshape(rows, (transform.shape[1], -1))
     characters, before, after = len(plan.characters), len(plan.characters_before[0]), len(plan.characters_after[0])
     cosets_in, cosets_out = plan.rows.shape[-2:]
     rows = ops.reshape(rows, (characters, before, after, cosets_in, cosets_out, c_in, filters))
     rows = ops.transpose(rows, (0, 1, 3, 5, 2, 4, 6))
     return ops.reshape(rows, (characters, before * cosets_in * c_in, after * cosets_out * filters))
+
+
+def _mix(inputs, block):
+    """A matrix applied to the channels; as one product of two matrices, whose gradient is fast everywhere."""
+    leading = ops.shape(inputs)[:-1]
+    return ops.reshape(ops.reshape(inputs, (-1, block.shape[0])) @ block, (*leading, block.shape[1]))
 
 
 def _combine(part, plan: SplitPlan, axes, strides, dilation_rate) -> list:

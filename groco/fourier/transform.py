@@ -1,4 +1,7 @@
-"""A fixed matrix applied to the group axis of a signal."""
+"""A fixed matrix applied to the group axis of a signal.
+
+Here and in the convolutions products are written `@`: `keras.ops.matmul` makes float64 into float32 on PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +19,4 @@ def transform_group_axis(matrix: np.ndarray, signal):
     constant = ops.convert_to_tensor(matrix, dtype=signal.dtype)
     if keras.backend.backend() == "jax":  # 3 times faster on a CPU than with one matrix for the whole batch
         constant = ops.broadcast_to(constant, (math.prod(leading), *matrix.shape))
-    return ops.reshape(ops.matmul(constant, fibres), (*leading, matrix.shape[0], channels))
+    return ops.reshape(constant @ fibres, (*leading, matrix.shape[0], channels))

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from groco.layers.pooling import mean as mean_of
+
 
 @keras.saving.register_keras_serializable(package="groco")
 class GroupBatchNormalization(keras.layers.BatchNormalization):
@@ -15,7 +17,7 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
     It computes what `keras.layers.BatchNormalization` computes on the channel axis of a signal on a group, which is
     equivariant because all elements share the statistics, and takes images as well. On TensorFlow, where statistics
     over many axes are slow and lose digits, it takes the moments of each element and channel first and combines them;
-    on JAX and PyTorch it is Keras' own.
+    on JAX and PyTorch it is Keras' own, but for float64, which that computes in single precision.
 
     Args:
         momentum, epsilon, center, scale, beta_initializer, gamma_initializer, moving_mean_initializer,
@@ -65,15 +67,23 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         return {**config, "data_format": self.data_format}
 
     def call(self, inputs, training=None, mask=None):
-        if keras.backend.backend() != "tensorflow" or self.axis != -1 or len(inputs.shape) < 4:
+        # On PyTorch and JAX Keras' own has single precision only.
+        double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
+        slow = keras.backend.backend() == "tensorflow" and self.axis == -1 and len(inputs.shape) > 3
+        if mask is not None or not (slow or (double and not self.synchronized)):
             return super().call(inputs, training=training, mask=mask)
-        if mask is not None:
-            return super().call(inputs, training=training, mask=mask)
+        if self.axis == -1:
+            return self._normalize(inputs, training)
+        return ops.moveaxis(self._normalize(ops.moveaxis(inputs, 1, -1), training), -1, 1)
+
+    def _normalize(self, inputs, training):
         # Rows of all elements and channels: statistics and arithmetic over the first of two axes are fast and exact.
-        copies, channels = inputs.shape[-2], inputs.shape[-1]
-        if copies is None:
-            copies = ops.shape(inputs)[-2]
-        dtype = keras.backend.result_type(inputs.dtype, "float32")
+        copies = 1
+        if len(inputs.shape) > 3:
+            copies = ops.shape(inputs)[-2] if inputs.shape[-2] is None else inputs.shape[-2]
+        channels = inputs.shape[-1]
+        double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
+        dtype = "float64" if double else keras.backend.result_type(inputs.dtype, "float32")
         rows = ops.reshape(ops.cast(inputs, dtype), (-1, copies * channels))
         if training and self.trainable:
             mean, variance = _combined_moments(rows, copies, channels, self.synchronized)
@@ -100,7 +110,7 @@ def _combined_moments(rows, copies, channels, synchronized):
     means, variances = (ops.reshape(m, (copies, channels)) for m in (means, variances))
     if not synchronized:
         mean, between = ops.moments(means, axes=[0])
-        return mean, ops.mean(variances, axis=0) + between
+        return mean, mean_of(variances, axis=0) + between
     # Copies of all devices, each device counting by its rows, of which it may have none.
     number = ops.cast(ops.shape(rows)[0], rows.dtype)
 

@@ -27,7 +27,8 @@ def macs(model: keras.Model) -> int:
     """The multiply-accumulates of a functional model's convolutions and dense layers for one input.
 
     A group convolution counts as the ordinary convolution that it is computed with: every element of the output's
-    group sees the whole kernel. Points of padding count; biases, norms, pooling and activations do not.
+    group sees the whole kernel. Points of padding count; biases, norms, pooling and activations do not, nor do the
+    zeros between the channels of a depthwise convolution, with which some backends compute it.
 
     Args:
         model: a functional model whose layers are each used once.

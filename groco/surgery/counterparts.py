@@ -319,7 +319,7 @@ def dense(shop: Workshop, layer, signal: Signal) -> Signal:
 # -- normalisation -----------------------------------------------------------------------------------------------------
 
 
-def batch_normalization(shop: Workshop, layer, signal: Signal) -> Signal:
+def batch_normalization(shop: Workshop, layer, signal: Signal, **call) -> Signal:
     """Scale, offset and statistics repeated for each element of the group."""
     channel = signal.order % signal.channels
     keys = ("momentum", "epsilon", "center", "scale", "synchronized")
@@ -330,6 +330,7 @@ def batch_normalization(shop: Workshop, layer, signal: Signal) -> Signal:
             layer,
             weights=lambda: [w[channel] for w in layer.get_weights()],
             key=channel.tobytes(),
+            call=call,
             axis=-1,
             **{key: getattr(layer, key) for key in keys},
         )

@@ -53,6 +53,28 @@ def replay(model: keras.Model, inputs: list, call: Callable[..., Any]) -> list:
     return [values[id(tensor)] for tensor in model.outputs]
 
 
+def _name_apart(inputs: list, outputs: list) -> None:
+    """Names that Keras gave to layers and operations of the new model may be those of layers of the original."""
+    found = [tensor._keras_history.operation for tensor in inputs]
+    reached, tensors = set(map(id, found)), list(outputs)
+    while tensors:
+        history = tensors.pop()._keras_history
+        if id(history.operation) not in reached:
+            reached.add(id(history.operation))
+            found.append(history.operation)
+        node = history.operation._inbound_nodes[history.node_index]
+        if id(node) not in reached:
+            reached.add(id(node))
+            tensors += node.input_tensors
+    names: set[str] = set()
+    for operation in found:
+        name, number = operation.name, 0
+        while operation.name in names:
+            number += 1
+            operation.name = f"{name}_{number}"
+        names.add(operation.name)
+
+
 def rebuild(model: keras.Model, call: Callable[..., Any], finish: Callable[[Any], Any] = lambda value: value):
     """A model with the inputs, outputs and name of a functional model, and other layers in between; see `replay`."""
     inputs = [
@@ -60,5 +82,6 @@ def rebuild(model: keras.Model, call: Callable[..., Any], finish: Callable[[Any]
         for tensor in model.inputs
     ]
     outputs = [finish(value) for value in replay(model, inputs, call)]
+    _name_apart(inputs, outputs)
     structures = (model._inputs_struct, inputs), (model._outputs_struct, outputs)
     return keras.Model(*(keras.tree.pack_sequence_as(*structure) for structure in structures), name=model.name)

@@ -60,20 +60,21 @@ class _Exporter:
 
     def call(self, node, *args, **kwargs) -> Any:
         operation = node.operation
+        if not args and "inputs" in kwargs:
+            args = (kwargs.pop("inputs"),)
         if isinstance(operation, SizeCheck):  # a plain net takes what its layers take
             return args[0]
         counterpart = _counterpart(operation)
         if counterpart is not None:
             return counterpart(self.shop, operation, _signal(operation, args[0]))
-        values = keras.tree.flatten((args, kwargs))
-        if isinstance(operation, keras.layers.BatchNormalization) and self._is_merged_norm(operation, args):
-            return batch_normalization(self.shop, operation, args[0])
+        if self._is_merged_norm(operation, args) and not kwargs.get("training"):
+            return batch_normalization(self.shop, operation, args[0], **kwargs)
         if type(operation) is group_layers.GroupBatchNormalization:
-            return self._plain_norm(operation, _tensor(args[0]))
+            return self._plain_norm(operation, _tensor(args[0]), **kwargs)
         if _has_group_layers(operation):
-            return self._call_model(operation, args)
-        if any(isinstance(value, Signal) for value in values):
-            merged = self._call_merged(operation, args)
+            return self._call_model(operation, args, kwargs)
+        if args and any(isinstance(value, Signal) for value in keras.tree.flatten(args[0])):
+            merged = self._call_merged(operation, args, kwargs)
             if merged is not None:
                 return merged
         args, kwargs = keras.tree.map_structure(_tensor, (args, kwargs))
@@ -81,12 +82,17 @@ class _Exporter:
             return self.shop.call_copy(operation, *args, **kwargs)
         return type(operation).from_config(operation.get_config())(*args, **kwargs)
 
-    def _call_model(self, model, args):
+    def _call_model(self, model, args, kwargs):
         """A model within the model: its layers become layers of the whole."""
-        if not isinstance(model, keras.Model) or not args:
+        if not isinstance(model, keras.Model) or len(args) != 1:
             raise ValueError(
                 f"{type(model).__name__} (name={model.name!r}) cannot be exported: it has layers of groco inside and "
                 "is no model whose layers can be seen; build the net without it."
+            )
+        if kwargs.get("training") is not None:
+            raise ValueError(
+                f"{model.name} cannot be exported: it is called with training={kwargs['training']}, which its layers "
+                "would forget; give it to the layers."
             )
         inner = functional(model)
         outputs = replay(inner, keras.tree.flatten(args[0]), self.call)
@@ -94,13 +100,13 @@ class _Exporter:
 
     # -- Keras' own layers on signals ----------------------------------------------------------------------------------
 
-    def _call_merged(self, layer, args) -> Signal | None:
+    def _call_merged(self, layer, args, kwargs) -> Signal | None:
         """What a layer of Keras' own computes on merged channels; None where it needs the group axis."""
-        inputs = args[0] if args else None
-        if isinstance(layer, _MERGING) and isinstance(inputs, (list, tuple)):
+        inputs = args[0]
+        if type(layer) in _MERGING and isinstance(inputs, (list, tuple)):
             return self._merge(layer, inputs)
         if len(args) == 1 and isinstance(inputs, Signal) and _is_pointwise(layer):
-            return inputs.with_tensor(self.shop.call_copy(layer, inputs.tensor))
+            return inputs.with_tensor(self.shop.call_copy(layer, inputs.tensor, **kwargs))
         return None
 
     def _merge(self, layer, inputs) -> Signal | None:
@@ -133,13 +139,12 @@ class _Exporter:
         merged = type(layer) in known and len(args) == 1 and isinstance(args[0], Signal)
         return merged and _is_channel_axis(layer.axis, args[0]) and not getattr(layer, "renorm", False)
 
-    def _plain_norm(self, layer, tensor):
+    def _plain_norm(self, layer, tensor, **call):
         """A normalisation of whole channels that are not merged is Keras' own."""
         keys = ("axis", "momentum", "epsilon", "center", "scale", "synchronized")
         config = {key: getattr(layer, key) for key in keys}
-        return self.shop.apply(
-            tensor, keras.layers.BatchNormalization, layer, "unmerged", weights=layer.get_weights, **config
-        )
+        kind, weights = keras.layers.BatchNormalization, layer.get_weights
+        return self.shop.apply(tensor, kind, layer, weights=weights, key=b"unmerged", call=call, **config)
 
 
 _MERGING = (

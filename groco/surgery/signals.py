@@ -52,7 +52,7 @@ def natural(tensor, copies: int | None, data_format: str) -> Signal:
 def merge(tensor, on_group: bool, data_format: str) -> Signal:
     """A tensor of the original model, (batch, *spatial, [|group|,] channels) or with channels first, as a signal."""
     if data_format == "channels_first" and len(tensor.shape) > 2:
-        tensor = layers.Permute((*range(2, len(tensor.shape)), 1))(tensor)
+        tensor = layers.Permute((*range(2, len(tensor.shape)), 1), **_dtype(tensor))(tensor)
     if not on_group:
         return natural(tensor, None, data_format)
     copies = tensor.shape[-2]
@@ -64,7 +64,7 @@ def restore(signal: Signal):
     tensor = unmerged(signal)
     if signal.data_format == "channels_first" and len(tensor.shape) > 2:
         last = len(tensor.shape) - 1
-        tensor = layers.Permute((last, *range(1, last)))(tensor)
+        tensor = layers.Permute((last, *range(1, last)), **_dtype(tensor))(tensor)
     return tensor
 
 
@@ -93,15 +93,22 @@ def split_last_axis(tensor, parts: int):
     shape = tensor.shape[1:-1]
     if sum(size is None for size in shape) > 1:  # Keras reshapes with one unknown size at most
         return ops.stack(ops.split(tensor, parts, axis=-1), axis=-2)
-    return layers.Reshape((*_unknown_as_rest(shape), parts, tensor.shape[-1] // parts))(tensor)
+    shape = (*_unknown_as_rest(shape), parts, tensor.shape[-1] // parts)
+    return layers.Reshape(shape, **_dtype(tensor))(tensor)
 
 
 def merge_last_axes(tensor):
     """(batch, ..., parts, n) -> (batch, ..., parts n)."""
     *shape, parts, size = tensor.shape[1:]
     if sum(size is None for size in shape) > 1:
-        return layers.Concatenate(axis=-1)(ops.unstack(tensor, axis=-2)) if parts > 1 else ops.squeeze(tensor, -2)
-    return layers.Reshape((*_unknown_as_rest(shape), parts * size))(tensor)
+        return ops.concatenate(ops.unstack(tensor, axis=-2), axis=-1)
+    return layers.Reshape((*_unknown_as_rest(shape), parts * size), **_dtype(tensor))(tensor)
+
+
+def _dtype(tensor) -> dict[str, str]:
+    """The precision of a layer that leaves that of its input alone."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return {"dtype": dtype} if "float" in dtype else {}
 
 
 def _unknown_as_rest(shape) -> tuple[int, ...]:

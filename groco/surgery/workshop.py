@@ -26,6 +26,7 @@ class Workshop:
         part: str = "",
         weights: Callable[[], list[np.ndarray]] | None = None,
         key: bytes = b"",
+        call: dict[str, Any] | None = None,
         **config,
     ):
         """Calls the layer of a class that stands for a part of `source`.
@@ -37,15 +38,16 @@ class Workshop:
             part: which part of it, "" for the whole; a suffix of the name.
             weights: gives the weights.
             key: what the weights depend on besides the source and the configuration.
+            call: arguments of its call besides the inputs.
             **config: arguments of the class.
         """
         made = (id(source), part, kind.__name__, key, repr(sorted(config.items(), key=lambda item: item[0])))
         if made in self._made:
-            return self._made[made](inputs)
+            return self._made[made](inputs, **(call or {}))
         layer = kind(
             **config, name=self._name(f"{source.name}_{part}" if part else source.name), dtype=source.dtype_policy
         )
-        outputs = layer(inputs)
+        outputs = layer(inputs, **(call or {}))
         if weights is not None:
             layer.set_weights(weights())
         layer.trainable = source.trainable

@@ -10,7 +10,8 @@ import pytest
 import groco
 from groco import cli
 
-COMMANDS = ["list", "info", "predict", "evaluate", "check", "verify", "plot", "demo", "export", "card", "publish"]
+COMMANDS = ["list", "info", "predict", "evaluate", "finetune", "check", "verify", "plot", "demo"]
+COMMANDS += ["export", "card", "publish"]
 
 
 def test_usage(capsys):

@@ -167,7 +167,7 @@ def _is_on_its_page(name, model):
     assert lines[0].startswith(write_models.row(name, model)), "write it anew: python -m docs.write_models"
     error = write_models.measured()[name]
     if symmetry_group(name) is not None:
-        assert error.startswith("< 1e-"), "measure it: python -m docs.write_models --measure"
+        assert error.startswith("< 1e-"), "measure it: python -m docs.write_models --measure NAME"
         assert float(error.removeprefix("< ")) <= 1e-4
     else:
         assert error in ("planar", "restricted to P1")
@@ -376,6 +376,19 @@ def test_macs_of_separable_convolutions(factorization):
         "g": 16 * 9 * (4 * 2) * (4 * 5),  # computed as one
     }
     assert macs(keras.Model(image, x)) == expected[factorization]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kwargs"),
+    [
+        ("p4m_resnet20", (8, 8), RESNET),
+        ("p4_unet", (8, 8), {"width": 1, "depth": 2}),
+        ("o_unet3d", (2, 2, 2), {"width": 1, "depth": 2}),
+    ],
+)
+def test_macs_are_those_of_the_exported_net(name, size, kwargs):
+    model = create_model(name, input_shape=(*size, 1), **kwargs)
+    assert macs(model) == macs(groco.export_plain(model))
 
 
 def test_macs_need_sizes():

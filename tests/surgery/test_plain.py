@@ -258,6 +258,41 @@ def test_models_inside_models(rng):
     check(sequential, rng, plain=export_plain(sequential, fold_batch_norm=True))
 
 
+def test_arguments_of_calls(rng):
+    """A normalisation that always takes the statistics of the batch takes those of whole group channels."""
+    inputs = keras.Input((6, 6, 3))
+    x = layers.GroupConv2D(2, 3, group="P4")(inputs=inputs)
+    x = keras.layers.BatchNormalization()(x, training=True)
+    x = layers.GroupBatchNormalization()(keras.layers.ReLU()(x), training=True)
+    x = keras.layers.BatchNormalization()(layers.GroupConv2D(2, 3, group="P4")(x), training=False)
+    model = keras.Model(inputs, x)
+    randomise(model, rng)
+    check(model, rng)
+
+
+def test_names_that_keras_gives_do_not_collide(rng):
+    """Layers of a loaded model may have the names that Keras gives next."""
+    inputs = keras.Input((6, 6, 3))
+    x = layers.GroupConv2D(2, 3, group="P4", name="take")(inputs)
+    for number in range(1, 4):
+        name = keras.layers.Reshape((4, 4, 8)).name.rpartition("_")
+        following = f"{name[0]}_{int(name[2]) + number}" if name[2].isdigit() else f"reshape_{number}"
+        x = keras.layers.Identity(name=following)(x)
+    outputs = [x, layers.GroupMaxPooling2D(1, group="P4", subgroup="P2")(x), keras.layers.LayerNormalization()(x)]
+    check(keras.Model(inputs, outputs), rng)
+
+
+def test_precision_of_what_is_between_the_layers():
+    inputs = keras.Input((3, None, 6), dtype="float64")
+    options = {"group": "P4", "data_format": "channels_first", "dtype": "float64"}
+    x = layers.GroupConv2D(2, 3, **options)(inputs)
+    x = keras.layers.Softmax(axis=1, dtype="float64")(x)
+    plain = export_plain(keras.Model(inputs, layers.GroupMaxPooling2D(1, subgroup="P2", **options)(x)))
+    assert {tensor.dtype for operation in plain.operations for tensor in keras.tree.flatten(operation.output)} == {
+        "float64"
+    }
+
+
 def test_names_weights_and_precision(rng):
     model = groco.create_model("p4cnn", width=2)
     model.get_layer("conv2").trainable = False

@@ -1,10 +1,14 @@
-"""`python -m tests.training.tiny ARGUMENTS`: training.train on a net and a data set that are tiny, in a process of its own.
+"""`python -m tests.training.tiny ARGUMENTS`: training.train on a tiny net and data set, in a process of its own.
 
-The net has batch normalisation on images and on signals on a group; the data are 8 x 8 pixels in three classes.
+The net has batch normalisation on images and on signals on a group; the data are 8 x 8 pixels in three classes. With
+DIE_AT="EPOCH STEP SIGNAL" in the environment the process sends itself a signal when it makes that batch. On backends
+other than TensorFlow it fails if TensorFlow was imported.
 """
 
 import os
+import signal
 import sys
+import time
 import types
 
 import keras
@@ -13,6 +17,7 @@ import numpy as np
 from groco import layers
 from groco.models.registry import register_model
 from training import datasets, train
+from training.batches import Batches
 
 EXAMPLES = 45
 CONFIG = [
@@ -52,6 +57,24 @@ def install() -> None:
     datasets.DATASETS = (*datasets.DATASETS, "tiny")
 
 
+def die_at(epoch: int, step: int, name: str) -> None:
+    get = Batches.__getitem__
+
+    def get_or_die(batches, index):
+        if (batches.epoch, index) == (epoch, step):
+            os.kill(os.getpid(), getattr(signal, name))
+            time.sleep(5)  # so that the epoch does not end before the signal is seen
+        return get(batches, index)
+
+    Batches.__getitem__ = get_or_die
+
+
 if __name__ == "__main__":
     install()
-    sys.exit(train.main([*CONFIG, *sys.argv[1:]]))
+    if "DIE_AT" in os.environ:
+        epoch, step, name = os.environ["DIE_AT"].split()
+        die_at(int(epoch), int(step), name)
+    status = train.main([*CONFIG, *sys.argv[1:]])
+    if keras.backend.backend() != "tensorflow" and "tensorflow" in sys.modules:
+        sys.exit("TensorFlow was imported")
+    train.leave(status)

@@ -1,0 +1,42 @@
+"""python -m benchmarks layers|models|scaling|start|memory|formats|precision [--rounds N]
+
+Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND. Nothing else should be running.
+`python -m benchmarks.write_docs` makes the tables of docs/benchmarks.md of what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from benchmarks import measure, results
+
+COMMANDS = {
+    "layers": measure.layers,
+    "models": measure.models,
+    "scaling": measure.scaling,
+    "start": measure.start,
+    "memory": measure.memory,
+    "formats": measure.formats,
+    "precision": measure.precision,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=COMMANDS)
+    parser.add_argument("--rounds", type=int, default=30, help="timings of each, in turns (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only the cases whose names contain this")
+    parser.add_argument("--results", type=Path, default=results.FOLDER, help="where the CSV goes")
+    options = parser.parse_args(arguments)
+    rows = list(COMMANDS[options.what](options.rounds, options.only))
+    if not rows:
+        parser.error(f"no case contains {options.only!r}")
+    print(results.write(f"{options.what}-{keras.backend.backend()}", rows, options.results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""The measurements behind each command; every one yields the rows of its table."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import groco
+from benchmarks import cases, results
+from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
+
+Rows = Iterator[dict[str, Any]]
+WIDTHS = (8, 16, 32, 64, 96, 128, 256)
+LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
+LONGEST = 2e11  # multiplications of a case; some seconds on two cores
+
+
+def _compare(name: str, models: dict, rounds: int, forward_only: tuple[str, ...] = ()) -> Rows:
+    for mode in (FORWARD, BOTH):
+        functions = {
+            variant: compiled(model, inputs, mode)
+            for variant, (model, inputs) in models.items()
+            if mode == FORWARD or (variant not in forward_only and model.trainable_weights)
+        }
+        if "plain" not in functions:
+            continue
+        for variant, measured in interleaved(functions, "plain", rounds).items():
+            row = {"case": name, "variant": variant, "pass": mode, "batch": len(models[variant][1])}
+            yield row | _columns(measured)
+            print(f"{name:32} {mode:17} {variant:18} {measured.milliseconds:9.2f} ms {measured.ratio:6.3f}", flush=True)
+
+
+def _columns(measured) -> dict[str, Any]:
+    return {
+        "milliseconds": f"{measured.milliseconds:.4g}",
+        "ratio": f"{measured.ratio:.4f}",
+        "ratio_low": f"{measured.low:.4f}",
+        "ratio_high": f"{measured.high:.4f}",
+        "rounds": measured.rounds,
+    }
+
+
+def layers(rounds: int, only: str = "") -> Rows:
+    """Each layer beside the plain one of the same expanded width."""
+    for case in cases.layer_cases(large=results.on_gpu()):
+        if only in case.name:
+            yield from _compare(f"{case.name} ({case.group})", case.models(), rounds)
+
+
+def models(rounds: int, only: str = "") -> Rows:
+    """Each net beside the same one of plain layers, and its export."""
+    for case in cases.net_cases(large=results.on_gpu()):
+        if only in case.name:
+            yield from _compare(case.name, case.models(), rounds, forward_only=("exported", "exported, folded"))
+
+
+def scaling(rounds: int, only: str = "") -> Rows:
+    """Group convolutions beside plain ones over widths, 1x1 and 3x3, in each way in which they can be computed."""
+    batch = 64 if results.on_gpu() else 8
+    for width in WIDTHS:
+        for _, kernel, case in cases.scaling_cases(width, batch):
+            taps, points = kernel ** len(case.size), int(np.prod(case.size))
+            numbers = taps * (case.order * width) ** 2
+            if numbers > LARGEST_KERNEL or numbers * points * batch > LONGEST or only not in case.name:
+                continue
+            yield from _compare(case.name, case.models() | _in_each_way(case), rounds)
+
+
+def _in_each_way(case: cases.LayerCase) -> dict[str, tuple[keras.Model, np.ndarray]]:
+    made = {}
+    for implementation in cases.implementations():
+        net, inputs = case.models()["groco"]
+        config = {**net.layers[-1].get_config(), "implementation": implementation}
+        image = keras.Input(inputs.shape[1:])
+        made[implementation] = keras.Model(image, type(net.layers[-1]).from_config(config)(image)), inputs
+    return made
+
+
+def start(rounds: int, only: str = "") -> Rows:
+    """Seconds until a first result, each in a process of its own: imports, building, the first step of training."""
+    programs = {
+        "import keras": "import keras",
+        "import keras, groco": "import keras, groco",
+        "build 44 layers, plain": _BUILD.format(which="plain"),
+        "build 44 layers, groco": _BUILD.format(which="net"),
+        "first step, plain": _STEP.format(which="plain"),
+        "first step, groco": _STEP.format(which="net"),
+    }
+    programs = {name: program for name, program in programs.items() if only in name}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(max(1, min(rounds, 7))):
+        for name, program in programs.items():
+            seconds[name].append(float(_run(_TIMED.format(program=program))[-1]))
+    for name, measured in seconds.items():
+        yield {"case": name, "seconds": f"{np.median(measured):.4g}", "rounds": len(measured)}
+        print(f"{name:32} {np.median(measured):7.3f} s", flush=True)
+
+
+_TIMED = """
+import time
+began = time.perf_counter()
+{program}
+print(time.perf_counter() - began)
+"""
+
+_NET = """
+import keras, groco, time
+net = groco.create_model("p4m_resnet44", widths=(3, 3, 3), input_shape=(16, 16, 3))
+plain = groco.export_plain(net)
+configs = {{"net": net.get_config(), "plain": plain.get_config()}}
+"""
+
+_BUILD = (
+    _NET
+    + """
+keras.Model.from_config(configs["{which}"])
+began = time.perf_counter()
+keras.Model.from_config(configs["{which}"])
+"""
+)
+
+_STEP = """
+import groco, keras, numpy as np
+net = groco.create_model("p4cnn")
+plain = groco.export_plain(net)
+model = {which}
+model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+began = time.perf_counter()
+model.train_on_batch(np.zeros((64, 28, 28, 1), "float32"), np.zeros(64, "int32"))
+"""
+
+
+def memory(rounds: int, only: str = "") -> Rows:
+    """Megabytes that one forward and backward pass adds to a process at its peak, and the expanded kernel's."""
+    for rank, group, width, size in (
+        (2, "P4M", 64, 16), (2, "P4M", 128, 16), (3, "O", 16, 8), (3, "Oh", 4, 8), (3, "Oh", 8, 8), (3, "Oh", 16, 8),
+    ):  # fmt: skip
+        case = cases.convolution(f"{group}, {width} channels", group, (size,) * rank, width, width, 3, batch=1)
+        if only not in case.name:
+            continue
+        kernel = 4 * 3**rank * (case.order * width) ** 2 / 2**20
+        for variant in ("plain", "groco"):
+            program = _MEMORY.format(group=group, width=width, size=(size,) * rank, variant=variant)
+            peaks = [float(_run(program)[-1]) for _ in range(max(1, min(rounds, 3)))]
+            row = {"case": case.name, "variant": variant, "megabytes": f"{np.median(peaks):.0f}"}
+            yield row | {"expanded_kernel_megabytes": f"{kernel:.1f}", "rounds": len(peaks)}
+            print(f"{case.name:24} {variant:8} {np.median(peaks):7.0f} MB, expanded kernel {kernel:.1f} MB", flush=True)
+
+
+_MEMORY = """
+import resource
+from benchmarks import cases
+from benchmarks.timing import BOTH, compiled
+def run(width):
+    case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1)
+    compiled(*case.models()["{variant}"], BOTH)()
+run(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run({width})
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def _run(program: str) -> list[str]:
+    """What a program prints, in lines, in a process of its own with this backend."""
+    environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"a measurement failed: {done.stderr[-2000:]}")
+    return done.stdout.split("\n")[:-1]
+
+
+def formats(rounds: int, only: str = "") -> Rows:
+    """Size and latency of the exported trained nets, for one image and for 64."""
+    for name in groco.list_pretrained():
+        if only not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            functions = _exported(name, Path(folder))
+            for batch in (1, 64):
+                inputs = np.random.default_rng(0).random((batch, 28, 28, 1), "float32")
+                calls = {label: _with(call, inputs) for label, (_, call) in functions.items()}
+                for label, measured in interleaved(calls, "groco", rounds).items():
+                    row = {"case": name, "variant": label, "batch": batch, "kilobytes": functions[label][0]}
+                    yield row | _columns(measured)
+                    print(f"{name:20} {label:16} {batch:4} {measured.milliseconds:8.3f} ms", flush=True)
+
+
+def _with(call: Callable[[np.ndarray], Any], inputs: np.ndarray) -> Callable[[], None]:
+    return lambda: call(inputs)
+
+
+def _exported(name: str, folder: Path) -> dict[str, tuple[str, Callable[[np.ndarray], Any]]]:
+    """Kilobytes and a function from inputs to outputs, for each format that the backend writes."""
+    found = {"groco": (f"{4 * groco.from_pretrained(name).count_params() / 1024:.0f}", _compiled_call(name))}
+    for format, suffix in groco.surgery.FORMATS.items():
+        try:
+            path = groco.surgery.export_model(name, folder / f"net{suffix}", format)
+            call = _RUNNERS[format](path)
+        except (ValueError, ImportError) as error:
+            print(f"{format}: {error}")
+            continue
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        found[format] = f"{sum(file.stat().st_size for file in files) / 1024:.0f}", call
+    return found
+
+
+def _compiled_call(model) -> Callable[[np.ndarray], Any]:
+    """A net as its backend runs it."""
+    model = model if isinstance(model, keras.Model) else groco.from_pretrained(model)
+    made: dict[int, Callable[[], None]] = {}
+
+    def call(inputs):
+        if len(inputs) not in made:
+            made[len(inputs)] = compiled(model, inputs, FORWARD)
+        made[len(inputs)]()
+
+    return call
+
+
+def _saved_model(path: Path):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    return lambda inputs: loaded.serve(inputs)
+
+
+def _onnx(path: Path):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    name = session.get_inputs()[0].name
+    return lambda inputs: session.run(None, {name: inputs})
+
+
+def _litert(path: Path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+    place, end = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    shape: list[tuple] = [()]
+
+    def call(inputs):
+        if shape[0] != inputs.shape:
+            shape[0] = inputs.shape
+            interpreter.resize_tensor_input(place, inputs.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(place, inputs)
+        interpreter.invoke()
+        return interpreter.get_tensor(end)
+
+    return call
+
+
+_RUNNERS: dict[str, Callable[[Path], Callable[[np.ndarray], Any]]] = {
+    "keras": lambda path: _compiled_call(keras.saving.load_model(path)),
+    "tf_saved_model": _saved_model,
+    "onnx": _onnx,
+    "litert": _litert,
+}
+
+
+def precision(rounds: int, only: str = "") -> Rows:
+    """A trained net in mixed_bfloat16: errors on the digits that come with groco, equivariance and speed."""
+    name = "p4cnn.rotmnist"
+    images, labels = groco.data.digits()
+    inputs = groco.preprocessor(name)(images)
+    logits, nets, changes = {}, {}, {}
+    for policy in ("float32", "mixed_bfloat16"):
+        model = _with_policy(groco.from_pretrained(name), policy)
+        logits[policy] = model.predict(inputs, batch_size=250, verbose=0).astype("float32")
+        turned = model.predict(np.rot90(inputs, axes=(1, 2)).copy(), batch_size=250, verbose=0).astype("float32")
+        changes[policy] = np.abs(turned - logits[policy]).max() / np.abs(logits[policy]).max()
+        nets[policy] = model
+    for mode in (FORWARD, BOTH):
+        calls = {policy: compiled(model, inputs[:128], mode) for policy, model in nets.items()}
+        for policy, measured in interleaved(calls, "float32", rounds).items():
+            wrong = int((logits[policy].argmax(-1) != labels).sum())
+            row = {"case": name, "variant": policy, "pass": mode, "wrong_of_1000": wrong}
+            yield row | {"change_when_turned": f"{changes[policy]:.2g}"} | _columns(measured)
+            print(
+                f"{policy:16} {mode:17} {wrong} wrong, {measured.milliseconds:.2f} ms, {measured.ratio:.3f}", flush=True
+            )
+
+
+def _with_policy(model: keras.Model, policy: str) -> keras.Model:
+    """The same net with every layer in another precision."""
+
+    def copy(layer):
+        return type(layer).from_config({**layer.get_config(), "dtype": policy})
+
+    copied = keras.models.clone_model(model, clone_function=copy)
+    copied.set_weights(model.get_weights())
+    return copied

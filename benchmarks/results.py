@@ -1,0 +1,79 @@
+"""Results as CSV, each row with the machine and the versions it was measured with."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import groco
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER) -> Path:
+    """Writes rows with the same keys; the file is replaced as a whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.csv"
+    new = path.with_suffix(".csv.new")
+    with new.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*rows[0], *environment()])
+        writer.writeheader()
+        writer.writerows({**row, **environment()} for row in rows)
+    new.replace(path)
+    return path
+
+
+def read(name: str, folder: Path = FOLDER) -> list[dict[str, str]]:
+    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    backend = keras.backend.backend()
+    return {
+        "device": _gpu() or _processor(),
+        "cores": str(os.cpu_count()),
+        "backend": backend,
+        "backend_version": importlib.metadata.version(backend),
+        "keras": keras.__version__,
+        "groco": groco.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _gpu() -> str | None:
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return None if device.platform == "cpu" else device.device_kind
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    return tf.config.experimental.get_device_details(devices[0]).get("device_name", "GPU") if devices else None
+
+
+def on_gpu() -> bool:
+    return _gpu() is not None

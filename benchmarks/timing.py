@@ -1,0 +1,137 @@
+"""Times of several functions, taken in turns in one process, so that what slows the machine slows them all."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+FORWARD, BOTH = "forward", "forward+backward"
+
+
+@dataclass(frozen=True)
+class Time:
+    """Median time of a function, and its ratio to another's in the same rounds.
+
+    Attributes:
+        milliseconds: median.
+        ratio: median over rounds of the ratio to the baseline's time in the same round.
+        low, high: quartiles of that ratio.
+        rounds: number of rounds.
+    """
+
+    milliseconds: float
+    ratio: float
+    low: float
+    high: float
+    rounds: int
+
+
+def interleaved(functions: dict[str, Callable[[], None]], baseline: str, rounds: int, shortest: float = 0.01):
+    """Times functions in turns, the order reversed in every other round.
+
+    Args:
+        functions: by name; each returns when all its work is done.
+        baseline: the one that the others are compared with.
+        rounds: how many times each is timed, after two calls that are not.
+        shortest: seconds that one timing takes at least: fast functions are called several times.
+
+    Returns:
+        A `Time` for each name.
+    """
+    for function in functions.values():
+        function()
+    calls = {name: max(1, round(shortest / max(_seconds(function), 1e-6))) for name, function in functions.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(rounds):
+        for name in list(functions)[:: -1 if turn % 2 else 1]:
+            seconds[name].append(_seconds(functions[name], calls[name]))
+    return {name: _summary(seconds[name], seconds[baseline]) for name in functions}
+
+
+def _seconds(function: Callable[[], None], calls: int = 1) -> float:
+    began = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - began) / calls
+
+
+def _summary(seconds: list[float], baseline: list[float]) -> Time:
+    ratios = [mine / other for mine, other in zip(seconds, baseline, strict=True)]
+    low, ratio, high = np.quantile(ratios, (0.25, 0.5, 0.75)).tolist()
+    return Time(1000 * statistics.median(seconds), ratio, low, high, len(seconds))
+
+
+def compiled(model: keras.Model, inputs: np.ndarray, mode: str) -> Callable[[], None]:
+    """One pass of a model over a batch, compiled as the backend does in `fit` and `predict`, the device waited for.
+
+    Backward, the gradient of the mean square of the output with respect to the weights, in training; the loss is
+    returned too, so that nothing of the forward pass can be left out.
+    """
+    tensor = keras.ops.convert_to_tensor(inputs)
+    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()](model, tensor, mode)
+
+
+def _loss(outputs):
+    return keras.ops.mean(keras.ops.square(keras.ops.cast(outputs, "float32")))
+
+
+def _tensorflow(model, inputs, mode):
+    import tensorflow as tf
+
+    @tf.function
+    def forward(inputs):
+        return model(inputs, training=False)
+
+    @tf.function
+    def both(inputs):
+        with tf.GradientTape() as tape:
+            loss = _loss(model(inputs, training=True))
+        return loss, tape.gradient(loss, [variable.value for variable in model.trainable_weights])
+
+    function = forward if mode == FORWARD else both
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+
+    def call():
+        function(inputs)
+        if on_gpu:
+            tf.test.experimental.sync_devices()
+
+    return call
+
+
+def _jax(model, inputs, mode):
+    import jax
+
+    trained = [variable.value for variable in model.trainable_variables]
+    others = [variable.value for variable in model.non_trainable_variables]
+
+    def forward(trained, others, inputs):
+        return model.stateless_call(trained, others, inputs, training=False)[0]
+
+    def loss(trained, others, inputs):
+        outputs, others = model.stateless_call(trained, others, inputs, training=True)
+        return _loss(outputs), others
+
+    function = jax.jit(forward if mode == FORWARD else jax.value_and_grad(loss, has_aux=True))
+    return lambda: jax.block_until_ready(function(trained, others, inputs))
+
+
+def _torch(model, inputs, mode):
+    import torch
+
+    def call():
+        if mode == FORWARD:
+            with torch.no_grad():
+                model(inputs, training=False)
+        else:
+            model.zero_grad()
+            _loss(model(inputs, training=True)).backward()
+        if inputs.is_cuda:
+            torch.cuda.synchronize()
+
+    return call

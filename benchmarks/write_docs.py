@@ -1,0 +1,220 @@
+"""Writes docs/benchmarks.md and its picture from benchmarks/results: python -m benchmarks.write_docs"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks import results
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PICTURE = PAGE.parent / "images" / "benchmarks.svg"
+BACKENDS = ("tensorflow", "jax", "torch")
+GOALS = {"layers": 1.03, "models": 1.05, "exported": 1.00}
+
+# Why a goal is missed by more than the noise, by table, backend, case and pass (shell patterns).
+REASONS: list[tuple[str, str, str, str, str]] = []
+
+TEXT = """# Benchmarks
+
+<!-- Written by `python -m benchmarks.write_docs` from benchmarks/results; do not edit. -->
+
+A group convolution is an ordinary convolution of |G| times the channels, after its kernel has been made. Here its time
+is compared with that of the ordinary one: Keras' plain layer of the same expanded width, on the same numbers. All
+variants of a case are timed in turns in one process; a ratio is the median over the rounds of the ratio within a
+round, with its quartiles. Backward is the gradient with respect to the weights, in training. Nothing here was measured
+on a GPU; `python -m benchmarks layers` and so on run there unchanged, with larger cases.
+
+{environments}
+"""
+
+LAYERS = f"The goal is a ratio of at most {GOALS['layers']}; the noise is about 0.05."
+NETS = f"""Nets beside the same nets of plain layers, made by `export_plain` and built again. The goal is at most
+{GOALS["models"]}, and {GOALS["exported"]:.2f} for an exported net."""
+
+INFERENCE = """## Inference
+
+A layer makes its expanded kernel at each call, because Keras' layers may keep no state between calls, and a kernel that
+was kept would be wrong after the next step of training, `set_weights` or `load_weights`. Compilers do not take this
+work out of `predict` either: the weights are variables, or arguments, of the compiled function. What does is
+`groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
+Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too.
+"""
+
+PRECISION = """## mixed_bfloat16
+
+`p4cnn.rotmnist` on the 1,000 digits of `groco.data.digits()`, 128 at a time for the speed. The change is the largest of
+a logit when the image is turned by 90 degrees, relative to the largest logit.
+"""
+
+START = """## Start
+
+Seconds, each in processes of their own. The goals: groco adds at most 0.1 s to the import of Keras, and a net of 44
+layers takes at most 1.5 times as long to build as its plain one.
+"""
+
+MEMORY = """## Memory
+
+Beyond what the plain layer needs, a layer needs its expanded kernel, k^d |G|^2 C_in C_out numbers, and in training its
+gradient; there are no other copies of that size. For Oh, of 48 elements, with 3x3x3 kernels in float32 that is 0.24 MB
+times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the features have 48 C channels at each point.
+Subgroups are cheaper by the square of their order: O by 4, D4h by 9. The table has what one forward and backward pass
+adds to a process at its peak.
+"""
+
+
+def main() -> None:
+    PAGE.write_text("\n".join(_page()), encoding="utf-8")
+    _draw(PICTURE)
+    print(PAGE)
+
+
+def _page() -> Iterable[str]:
+    yield TEXT.format(environments="\n".join(_environments()))
+    yield from _ratios("layers", "Layers", LAYERS)
+    yield from _ratios("models", "Nets", NETS)
+    yield "![Ratios to the plain convolution](images/benchmarks.svg)\n"
+    yield from _missed()
+    yield INFERENCE
+    yield from _formats()
+    yield from _precision()
+    yield from _start()
+    yield MEMORY
+    yield from _memory()
+    yield from _scaling()
+
+
+def _rows(name: str, backends: Iterable[str] = BACKENDS) -> list[dict[str, str]]:
+    """The rows measured on any of the backends."""
+    found = []
+    for backend in backends:
+        if (results.FOLDER / f"{name}-{backend}.csv").is_file():
+            found += results.read(f"{name}-{backend}")
+    return found
+
+
+def _environments() -> Iterable[str]:
+    keys = ("device", "cores", "backend", "backend_version", "keras", "python")
+    seen = {tuple(row[key] for key in keys) for path in results.FOLDER.glob("*.csv") for row in results.read(path.stem)}
+    for device, cores, backend, version, keras_version, python in sorted(seen):
+        yield f"- {device}, {cores} cores: {backend} {version}, Keras {keras_version}, Python {python}"
+
+
+def _ratios(name: str, title: str, text: str) -> Iterable[str]:
+    rows = [row for row in _rows(name) if row["variant"] != "plain"]
+    if not rows:
+        return
+    yield f"## {title}\n\n{text}\n"
+    backends = [backend for backend in BACKENDS if any(row["backend"] == backend for row in rows)]
+    yield f"| case | pass | variant | {' | '.join(backends)} |"
+    yield f"|---|---|---|{'---|' * len(backends)}"
+    cells = {(row["case"], row["pass"], row["variant"], row["backend"]): row for row in rows}
+    for case, direction, variant in dict.fromkeys(key[:3] for key in cells):
+        found = [cells.get((case, direction, variant, backend)) for backend in backends]
+        yield f"| {case} | {direction} | {variant} | {' | '.join(_cell(row) for row in found)} |"
+    yield ""
+
+
+def _cell(row: dict[str, str] | None) -> str:
+    if row is None:
+        return ""
+    low, ratio, high = (float(row[key]) for key in ("ratio_low", "ratio", "ratio_high"))
+    return f"**{ratio:.2f}** ({low:.2f} to {high:.2f}), {float(row['milliseconds']):.3g} ms"
+
+
+def _missed() -> Iterable[str]:
+    lines = []
+    for name in ("layers", "models"):
+        for row in _rows(name):
+            goal = GOALS["exported" if row["variant"].startswith("exported") else name]
+            if row["variant"] == "plain" or float(row["ratio"]) <= goal + 0.005:
+                continue
+            reason = _reason(name, row, goal)
+            what = ", ".join(row[key] for key in ("backend", "case", "variant", "pass"))
+            lines.append(f"- {what}: {float(row['ratio']):.2f}; {reason}.")
+    if lines:
+        yield "## Missed goals\n"
+        yield from lines
+        yield ""
+
+
+def _reason(name: str, row: dict[str, str], goal: float) -> str:
+    if float(row["ratio_low"]) <= goal:
+        return "the goal is within the quartiles, so it cannot be told from the noise"
+    for table, backend, case, direction, reason in REASONS:
+        patterns = zip((name, row["backend"], row["case"], row["pass"]), (table, backend, case, direction), strict=True)
+        if all(fnmatch.fnmatch(value, pattern) for value, pattern in patterns):
+            return reason
+    return "not explained"
+
+
+def _table(name: str, title: str, columns: dict[str, str]) -> Iterable[str]:
+    rows = _rows(name)
+    if not rows:
+        return
+    yield title
+    yield f"| {' | '.join(columns.values())} |"
+    yield f"|{'---|' * len(columns)}"
+    for row in rows:
+        yield f"| {' | '.join(row[key] for key in columns)} |"
+    yield ""
+
+
+def _formats() -> Iterable[str]:
+    title = "Trained nets in the formats of `groco.surgery.export_model`, with the normalisations folded:\n"
+    columns = {"case": "net", "variant": "format", "batch": "images", "kilobytes": "kB", "milliseconds": "ms"}
+    yield from _table("formats", title, {**columns, "ratio": "ratio to groco"})
+
+
+def _precision() -> Iterable[str]:
+    columns = {"variant": "policy", "pass": "pass", "wrong_of_1000": "wrong of 1,000", "change_when_turned": "change"}
+    columns |= {"milliseconds": "ms", "ratio": "ratio to float32", "backend": "backend"}
+    yield from _table("precision", PRECISION, columns)
+
+
+def _start() -> Iterable[str]:
+    yield from _table("start", START, {"case": "what", "seconds": "seconds", "backend": "backend"})
+
+
+def _memory() -> Iterable[str]:
+    columns = {"case": "3x3 or 3x3x3 layer", "variant": "variant", "megabytes": "MB at the peak"}
+    yield from _table("memory", "", {**columns, "expanded_kernel_megabytes": "MB of the expanded kernel"})
+
+
+def _scaling() -> Iterable[str]:
+    yield from _ratios("scaling", "Widths", "Channels of each element; wider cases than a CPU can time are left out.")
+
+
+def _draw(path: Path) -> None:
+    """The ratios of layers and nets, one row of points for each backend."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    rows = [row for name in ("layers", "models") for row in _rows(name) if row["variant"] == "groco"]
+    if not rows:
+        return
+    labels = list(dict.fromkeys(f"{row['case']}, {row['pass']}" for row in rows))
+    figure, axes = pyplot.subplots(figsize=(8, 0.28 * len(labels) + 1), layout="constrained")
+    for number, backend in enumerate(BACKENDS):
+        mine = [row for row in rows if row["backend"] == backend]
+        if not mine:
+            continue
+        heights = [labels.index(f"{row['case']}, {row['pass']}") + 0.2 * (number - 1) for row in mine]
+        ratios, low, high = ([float(row[key]) for row in mine] for key in ("ratio", "ratio_low", "ratio_high"))
+        axes.plot(ratios, heights, "o", markersize=4, label=backend, color=f"C{number}")
+        axes.hlines(heights, low, high, color=f"C{number}")
+    axes.axvline(1, color="0.6", linewidth=0.8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel("time relative to the plain layer or net, median and quartiles")
+    axes.legend()
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""A run that was killed and resumed is the run that was not; what goes wrong is said, and loses nothing."""
+
+import csv
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from training import checkpoints, datasets, train
+
+ROOT = Path(__file__).parents[2]
+FULL = [
+    "--set", "epochs=4", "--set", "checkpoint_every=2", "--set", "ema_momentum=0.9", "--set", "label_smoothing=0.1",
+    "--set", "model_args.dropout=0.3", "--set", "augment=[['flip', {}], ['pad_and_crop', {'pixels': 1}]]",
+    "--set", "schedule={'class_name': 'CosineDecay', 'config': {'initial_learning_rate': 0.01, 'decay_steps': 4}}",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    monkeypatch.setattr(datasets, "DATASETS", datasets.DATASETS)
+    tiny.install()
+
+
+def _train(runs, *arguments) -> int:
+    return train.main([*tiny.CONFIG, "--runs", str(runs), *arguments])
+
+
+def _history(runs, seed=0):
+    with (runs / f"tiny-seed{seed}" / "history.csv").open(newline="") as file:
+        return [{key: value for key, value in line.items() if key != "seconds"} for line in csv.DictReader(file)]
+
+
+def _assert_same(runs, others):
+    assert _history(runs) == _history(others)
+    for name in ("last.keras", "final.keras"):
+        a, b = (keras.saving.load_model(r / "tiny-seed0" / name, compile=False).get_weights() for r in (runs, others))
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+    results = [json.loads((r / "tiny-seed0" / "result.json").read_text()) for r in (runs, others)]
+    assert results[0]["test_error"] == results[1]["test_error"]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("unbroken")
+    tiny.install()
+    assert _train(runs, *FULL) == 0
+    return runs
+
+
+@pytest.mark.parametrize(("signal", "status"), [("SIGKILL", -9), ("SIGTERM", 130)])
+def test_killed_within_an_epoch_and_resumed(signal, status, unbroken, tmp_path):
+    """A process of its own dies while it makes the third batch of the fourth epoch; another one goes on."""
+    command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(tmp_path), *FULL]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DIE_AT": f"3 2 {signal}"}
+    killed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert killed.returncode == status, killed.stderr
+    assert ("--resume goes on from the last checkpoint" in killed.stderr) == (signal == "SIGTERM")
+    assert [line["epoch"] for line in _history(tmp_path)] == ["1", "2", "3"]
+    assert not (tmp_path / "tiny-seed0" / "result.json").exists()
+    assert _train(tmp_path, *FULL, "--resume") == 0
+    _assert_same(tmp_path, unbroken)
+
+
+def test_a_finished_run_resumed_is_the_same(unbroken, tmp_path):
+    assert _train(tmp_path, *FULL) == 0
+    _assert_same(tmp_path, unbroken)
+    assert _train(tmp_path, *FULL, "--resume") == 0
+    _assert_same(tmp_path, unbroken)
+
+
+@pytest.mark.parametrize(
+    "changes", [["precision=mixed_bfloat16"], ["jit_compile=True"], ["workers=3"]], ids=["mixed", "jit", "workers"]
+)
+def test_same_seed_same_history(changes, tmp_path):
+    changes = [part for change in [*changes, "epochs=1", "model_args.dropout=0.3"] for part in ("--set", change)]
+    for runs in ("a", "b"):
+        assert _train(tmp_path / runs, *changes) == 0
+    _assert_same(tmp_path / "a", tmp_path / "b")
+
+
+def test_damaged_checkpoints(unbroken, tmp_path, capsys):
+    assert _train(tmp_path, *FULL) == 0
+    folder = tmp_path / "tiny-seed0"
+    whole = (folder / "last.keras").read_bytes()
+    (folder / "last.keras").write_bytes(whole[: len(whole) // 2])
+    assert _train(tmp_path, *FULL, "--resume") == 0
+    assert "last.keras cannot be read" in capsys.readouterr().err
+    _assert_same(tmp_path, unbroken)
+    for name in checkpoints.CHECKPOINTS:
+        (folder / name).write_bytes(b"")
+    assert _train(tmp_path, *FULL, "--resume") == 1
+    assert "no checkpoint in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("full_at", ["net", "history", "result"])
+def test_a_full_disk_loses_nothing(full_at, unbroken, tmp_path, monkeypatch, capsys):
+    """The disk is full when the second checkpoint, the third line of the history or the result is written."""
+    calls = []
+
+    def full(write, last):
+        def fail(*args, **kwargs):
+            calls.append(1)
+            if len(calls) < last:
+                return write(*args, **kwargs)
+            Path(args[1 if full_at == "net" else 0]).write_bytes(b"as much as there was space for")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        return fail
+
+    with monkeypatch.context() as patch:
+        if full_at == "net":
+            patch.setattr(keras.Model, "save", full(keras.Model.save, 2))
+        elif full_at == "history":
+            patch.setattr(csv.DictWriter, "writerows", _raise_on(3, csv.DictWriter.writerows))
+        else:
+            patch.setattr(Path, "write_text", _raise_on(2, Path.write_text))
+        assert _train(tmp_path, *FULL) == 1
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "make space, and --resume goes on" in said
+    assert not [path.name for path in (tmp_path / "tiny-seed0").iterdir() if "partial" in path.name]
+    assert len(_history(tmp_path)) == {"net": 4, "history": 2, "result": 4}[full_at]
+    assert _train(tmp_path, *FULL, "--resume") == 0
+    _assert_same(tmp_path, unbroken)
+
+
+def _raise_on(call, function):
+    calls = []
+
+    def fail(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return function(*args, **kwargs)
+
+    return fail
+
+
+def test_a_loss_that_is_not_finite(tmp_path, capsys):
+    arguments = ["--set", "optimizer.config.learning_rate=1e30", "--set", "model_args.dropout=0.0"]
+    assert _train(tmp_path, *arguments) == 1
+    said = capsys.readouterr().err
+    assert "the loss is nan in epoch" in said
+    assert "smaller learning rate" in said
+    assert not (tmp_path / "tiny-seed0" / "result.json").exists()
+
+
+@pytest.mark.parametrize("backend", ["torch"])  # of JAX: test_devices.py
+def test_no_tensorflow_on_other_backends(backend, tmp_path):
+    pytest.importorskip(backend)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
+    command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(tmp_path), "--set", "epochs=1"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
