@@ -34,7 +34,7 @@ def _plot(options) -> int:
     if len(preprocess.size) != 2:
         raise CommandError(f"{options.name} is for volumes; only maps of images are drawn")
     image = preprocess.read([options.image], options.invert)[0]
-    layers = signal_layers(model)
+    layers = {name: group for name, group in signal_layers(model).items() if group.order > 1}
     if not layers:
         raise CommandError(f"{options.name} has no layer that writes signals on a group: it is a planar net")
     layer = options.layer or _default_layer(model, layers, image.shape)
