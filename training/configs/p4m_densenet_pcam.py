@@ -8,7 +8,7 @@ a cosine, batch 64, 20 epochs of 20,000 patches, last epoch; mean and deviation 
 the net has the symmetry.
 Time: not measured.
 Command: python -m training.prepare patch_camelyon --to FOLDER
-         python -m training.train p4m_densenet_pcam --data FOLDER
+         python -m training.train p4m_densenet_pcam --data FOLDER/patch_camelyon/2.0.0
 """
 
 CONFIG = {
