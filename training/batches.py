@@ -57,6 +57,20 @@ class Batches(keras.utils.PyDataset):
         return np.ascontiguousarray(inputs), np.ascontiguousarray(self.targets(labels))
 
 
+class InOrder(keras.utils.PyDataset):
+    """Inputs as they come, to be predicted on."""
+
+    def __init__(self, inputs: np.ndarray, batch_size: int):
+        super().__init__()
+        self.inputs, self.batch_size = inputs, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __getitem__(self, index: int):
+        return (np.asarray(self.inputs[index * self.batch_size : (index + 1) * self.batch_size]),)
+
+
 def draw_order(available: int, wanted: int, seed: int, epoch: int) -> np.ndarray:
     """Indices of the `wanted` examples of an epoch: all the `available` ones as often, give or take one."""
     rng = np.random.default_rng([seed, epoch])

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.datasets.stored import Stored
+
+LARGEST_SAMPLE = 10_000  # of inputs that lie on disk
 METHODS = ("none", "standardize", "standardize_channels", "contrast_zca")
 
 
@@ -28,7 +31,12 @@ class Preprocess:
     centre: np.ndarray | None = None
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Prepares inputs (n, *spatial, channels), in batches: what is in between needs little memory."""
+        """Prepares inputs (n, *spatial, channels), in batches: what is in between needs little memory.
+
+        Inputs on disk are prepared when they are read.
+        """
+        if isinstance(inputs, Stored):
+            return inputs.changed(self)
         prepared = np.empty(inputs.shape, np.float32)
         for start in range(0, len(inputs), 1000):
             prepared[start : start + 1000] = self._prepare(inputs[start : start + 1000].astype(np.float32))
@@ -51,6 +59,8 @@ def fit(method: str, inputs: np.ndarray) -> Preprocess:
     Raises:
         ValueError: if there is no such method.
     """
+    if isinstance(inputs, Stored):
+        inputs = inputs.sample(LARGEST_SAMPLE)
     if method == "none":
         return Preprocess(method, 0.0, 1.0)
     if method == "standardize":

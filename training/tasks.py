@@ -36,8 +36,11 @@ class Classification:
         return ["accuracy"]
 
     def evaluate(self, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        """The error: the share of examples whose largest logit is not that of their label."""
-        return {"error": float((logits.argmax(axis=-1) != labels).mean())}
+        """The error, the share of examples whose largest logit is not that of their label; the AUC of two classes."""
+        found = {"error": float((logits.argmax(axis=-1) != labels).mean())}
+        if self.classes == 2:
+            found["auc"] = segmentation.auc(logits[:, 1] - logits[:, 0], labels)
+        return found
 
 
 @dataclass(frozen=True)

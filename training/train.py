@@ -23,7 +23,7 @@ import numpy as np
 
 from groco.models import create_model
 from training import checkpoints, datasets, devices, preprocess, tasks
-from training.batches import Batches
+from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
@@ -195,7 +195,7 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     """Every score of every split, as `<split>_<score>`, and the number of its examples."""
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
-        logits = model.predict(prepare(inputs), batch_size=batch_size, verbose=0)
+        logits, labels = model.predict(InOrder(prepare(inputs), batch_size), verbose=0), np.asarray(labels)
         found |= {f"{split}_{score}": value for score, value in task.evaluate(logits, labels).items()}
         found[f"{split}_examples"] = len(labels)
     return found

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-DATASETS = ("cifar10", "em_membrane", "modelnet10", "rotated_mnist")
+from training.datasets import stored
+
+DATASETS = ("cifar10", "em_membrane", "modelnet10", "patch_camelyon", "rotated_mnist")
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -49,7 +51,8 @@ def load(
     Args:
         name: one of `DATASETS`.
         source: the file or the folder of the data, or a folder that has it in a subfolder; None to download it where
-            that is possible.
+            that is possible. From a folder that `training.prepare` wrote they are not read yet, but `stored.Stored`,
+            which acts as an array.
         variant: one of the data set's variants, by default its first.
         splits: which splits; by default all.
 
@@ -66,6 +69,8 @@ def load(
     splits = known if splits is None else tuple(splits)
     if unknown := sorted(set(splits) - set(known)):
         raise ValueError(f"{name} has the splits {', '.join(known)}, got {', '.join(unknown)}.")
+    if source is not None and stored.is_prepared(source):
+        return stored.read(source, name, splits)
     return module.load(source, variant, splits)
 
 

@@ -1,0 +1,61 @@
+"""Writes a data set in shards, to be read batch by batch: python -m training.prepare NAME --to FOLDER [--shards N]."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+BUILDERS = {
+    "em_membrane": ("training.datasets.em_membrane_builder", "em_membrane"),
+    "modelnet10": ("training.datasets.modelnet10_builder", "model_net10"),
+    "rotated_mnist": ("training.datasets.rotated_mnist_builder", "rotated_mnist"),
+    "cifar10": (None, "cifar10"),  # tensorflow-datasets has these itself
+    "patch_camelyon": (None, "patch_camelyon"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m training.prepare", description=__doc__.splitlines()[0])
+    parser.add_argument("name", help=f"one of {', '.join(BUILDERS)}, the last two are downloaded")
+    parser.add_argument("--data", help="folder of the files the data set is made from")
+    parser.add_argument("--to", required=True, help="folder to write to")
+    parser.add_argument("--shards", type=int, help="of each split (default: by its size)")
+    options = parser.parse_args(arguments)
+    try:
+        folder = prepare(options.name, options.to, options.data, options.shards)
+    except (ValueError, OSError, ImportError, AssertionError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.name} is in {folder}: give it as --data")
+    return 0
+
+
+def prepare(name: str, to: str | Path, data: str | Path | None = None, shards: int | None = None) -> Path:
+    """Writes the shards, unless they are there; returns their folder.
+
+    Raises:
+        ValueError: if there is no data set of that name, or the number of shards is not positive.
+        ImportError: if tensorflow-datasets, or TensorFlow, which it writes with, is missing.
+    """
+    if name not in BUILDERS:
+        raise ValueError(f"There is no builder of {name!r}; there are {', '.join(BUILDERS)}.")
+    if shards is not None and shards < 1:
+        raise ValueError(f"--shards is positive, got {shards}.")
+    import tensorflow_datasets as tfds
+
+    module, registered = BUILDERS[name]
+    if module:
+        importlib.import_module(module)
+    builder = tfds.builder(registered, data_dir=to, file_format="array_record")
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(
+            manual_dir=None if data is None else str(Path(data).resolve()), num_shards=shards
+        )
+    )
+    return Path(builder.data_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
