@@ -78,8 +78,8 @@ def page() -> str:
         "- refused otherwise: for instance an input that is smaller than the window, or a kernel that is not square on",
         "  axes that the group exchanges.",
         "",
-        "Seconds are those of the run, on two cores that did other things too; JAX compiles every operation of",
-        "every shape.",
+        "Seconds are those on the clock, on two cores that other work shared, so that some runs waited long. JAX",
+        "compiles every operation of every shape, and is drawn less often.",
     ]
     for backend, title in BACKENDS.items():
         lines += [

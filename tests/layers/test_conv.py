@@ -124,7 +124,7 @@ def test_every_group_of_space(group, rng):
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4])
-@pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 7), (8, 5)])
+@pytest.mark.parametrize("size", [(6, 6), (7, 7), (8, 5)])
 @pytest.mark.parametrize("group", ["P4", "P2MM", "CMd", "PMw", "P1"])
 def test_equivariant_or_refused(padding, strides, kernel_size, size, group, rng):
     """Never a third outcome; and what is refused really is not equivariant."""

@@ -51,8 +51,8 @@ def test_is_the_definition_and_equivariant(kind, ndim, group, subgroup, rng):
 @kinds
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize(("pool_size", "strides"), [(1, 1), (2, None), (3, None), (2, 1), (3, 2), (2, 3), (4, 2)])
-@pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 7), (9, 5)])
-@pytest.mark.parametrize("group", ["P4M", "PMh", "CMa"])
+@pytest.mark.parametrize("size", [(6, 6), (7, 7), (6, 9)])
+@pytest.mark.parametrize("group", ["PMh", "CMa"])
 def test_equivariant_or_refused(kind, padding, pool_size, strides, size, group, rng):
     kwargs = {"pool_size": pool_size, "strides": strides, "padding": padding, "group": group}
     signal = _signal(rng, 2, group, size)
@@ -133,9 +133,10 @@ def test_global_pooling(kind, ndim, group, subgroup, rng):
 
 
 @kinds
-@pytest.mark.parametrize("ndim", [1, 2, 3])
-@pytest.mark.parametrize("keepdims", [True, False])
-@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(
+    ("ndim", "keepdims", "whole"),
+    [(2, True, True), (2, True, False), (2, False, True), (2, False, False), (1, False, False), (3, True, False)],
+)
 def test_contract_of_global_pooling(kind, ndim, keepdims, whole, tmp_path):
     group = {1: "PM", 2: "P4M", 3: "D4"}[ndim]
     subgroup = {1: "PM", 2: "P4", 3: "C2_hw"}[ndim]

@@ -132,9 +132,8 @@ def test_long_signals(rng):
 
 
 @interpolations
-@pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize("given", [True, False], ids=["target_size", "size"])
-@images_or_signals
+@pytest.mark.parametrize(("ndim", "image"), [(1, False), (2, False), (3, False), (2, True)])
 def test_contract(image, given, ndim, interpolation, tmp_path):
     group = {1: "PM", 2: "P4M", 3: "D4"}[ndim]
     sizes = (3, 5, 3)[:ndim]
