@@ -112,7 +112,8 @@ print(time.perf_counter() - began)
 """
 
 _NET = """
-import keras, groco, time
+import copy, time
+import keras, groco
 net = groco.create_model("p4m_resnet44", widths=(3, 3, 3), input_shape=(16, 16, 3))
 plain = groco.export_plain(net)
 configs = {{"net": net.get_config(), "plain": plain.get_config()}}
@@ -121,7 +122,7 @@ configs = {{"net": net.get_config(), "plain": plain.get_config()}}
 _BUILD = (
     _NET
     + """
-keras.Model.from_config(configs["{which}"])
+keras.Model.from_config(copy.deepcopy(configs["{which}"]))
 began = time.perf_counter()
 keras.Model.from_config(configs["{which}"])
 """
