@@ -13,7 +13,7 @@ from groco.groups import Group
 IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
-# one point and for larger ones: where benchmarks/results/implementations.csv has the crossover, rounded up.
+# one point and for larger ones: above the crossovers in benchmarks/results/implementations.csv.
 WORTH = {"tensorflow": (90.0, 280.0), "jax": (90.0, 150.0), "torch": (150.0, 280.0)}
 
 
