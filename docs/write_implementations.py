@@ -40,10 +40,10 @@ in float32 on a CPU, where this was measured, and dense otherwise. There is no F
 ## Measured
 
 Processor time of the Fourier implementation relative to the dense one, which includes the expansion of the kernel:
-forward / forward and backward, by channels per element of the group, as many in as out; bold where `auto` chooses Fourier; a dash
-where it was not timed, or the dense convolution was too large. Grids are 8 x 8 in batches of 64 in the plane, 4 x 4 x 4 in
-batches of 8 in space; kernels have 1 or 3 points along each axis. The two were timed in turns on a machine crowded with
-other work, where the clock says less than the time on the processors; the clock's is in
+forward / forward and backward, by channels per element of the group, as many in as out; bold where `auto` chooses
+Fourier; a dash where it was not timed, or the dense convolution was too large. Grids are 8 x 8 in batches of 64 in the
+plane, 4 x 4 x 4 in batches of 8 in space; kernels have 1 or 3 points along each axis. The two were timed in turns on a
+machine crowded with other work, where the clock says less than the time on the processors; the clock's is in
 `benchmarks/results/implementations.csv`.
 """
 
