@@ -39,11 +39,12 @@ in float32 on a CPU, where this was measured, and dense otherwise. There is no F
 
 ## Measured
 
-Time of the Fourier implementation relative to the dense one, which includes the expansion of the kernel: forward /
-forward and backward, by channels per element of the group, as many in as out; bold where `auto` chooses Fourier; a dash
-where the dense convolution was too large to be timed. Grids are 8 x 8 in batches of 64 in the plane, 4 x 4 x 4 in
-batches of 8 in space; kernels have 1 or 3 points along each axis. The machine was shared with other work: the two
-were timed in turns, which evens out much of that but not all.
+Processor time of the Fourier implementation relative to the dense one, which includes the expansion of the kernel:
+forward / forward and backward, by channels per element of the group, as many in as out; bold where `auto` chooses
+Fourier; a dash where it was not timed, or the dense convolution was too large. Grids are 8 x 8 in batches of 64 in the
+plane, 4 x 4 x 4 in batches of 8 in space; kernels have 1 or 3 points along each axis. The two were timed in turns on a
+machine crowded with other work, where the clock says less than the time on the processors; the clock's is in
+`benchmarks/results/implementations.csv`.
 """
 
 
@@ -95,7 +96,7 @@ def _cell(measured: dict[tuple, dict[str, str]], backend: str, group: str, kerne
     rows = [measured.get((group, kernel, width, name)) for name in PASSES]
     if not all(rows):
         return "-"
-    ratios = " / ".join(f"{float(row['ratio']):.2f}" for row in rows if row)
+    ratios = " / ".join(f"{float(row['cpu_ratio']):.2f}" for row in rows if row)
     ndim = GROUPS[group][0]
     on, size = get_group(group, ndim), (kernel,) * ndim
     chosen = is_worth_it(gain(on, on, size, (1,) * ndim, width, width), size, backend)

@@ -13,8 +13,8 @@ from groco.groups import Group
 IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
-# one point and for larger ones: where benchmarks/results/implementations.csv has the crossover, rounded up.
-WORTH = {"tensorflow": (90.0, 280.0), "jax": (90.0, 150.0), "torch": (150.0, 280.0)}
+# one point and for larger ones: above the crossovers in benchmarks/results/implementations.csv.
+WORTH = {"tensorflow": (100.0, 300.0), "jax": (100.0, 150.0), "torch": (150.0, 300.0)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -77,4 +77,4 @@ def _on_cpu() -> bool:
         return jax.default_backend() == "cpu"
     import torch
 
-    return not torch.cuda.is_available()
+    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
