@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from groco.models import create_model
 from groco.pretrained.card import make_card
+from groco.pretrained.folder import write_folder
 from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifest
 from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
@@ -68,8 +66,6 @@ def write_entry(folder: Path, run: Path, data: str | Path | None = None, results
         "num_classes": trained.output_shape[-1],
         **config["model_args"],
     }
-    model = create_model(config["model"], **arguments)
-    model.set_weights(trained.get_weights())
     golden = golden_inputs(config["dataset"], data, config["dataset_args"])
     info = datasets.info(config["dataset"])
     preprocessor = Preprocessor(
@@ -82,20 +78,16 @@ def write_entry(folder: Path, run: Path, data: str | Path | None = None, results
         maximum=1 if result["preprocess"] == "none" else 255,
         multiple_of=MULTIPLE_OF.get(config["model"].rpartition("_")[2], 1),
     )
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        new = Path(temporary) / folder.name
-        keras.saving.save_model(model, new, zipped=False)
-        (new / "assets").rmdir() if (new / "assets").is_dir() else None
-        preprocessor.save(new / "preprocessor.json")
-        outputs = model.predict(preprocessor(golden), batch_size=4, verbose=0)
-        np.savez_compressed(new / "golden.npz", images=golden, outputs=outputs)
-        description = {"schema": 1, "architecture": config["model"], "arguments": arguments}
-        description |= _information(config, results_of(config["name"], folder=results), result["seed"])
-        write_json(new / "groco.json", description)
-        (new / "README.md").write_text(make_card(config["name"], description, preprocessor), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        new.rename(folder)
+    write_folder(
+        folder,
+        trained,
+        architecture=config["model"],
+        arguments=arguments,
+        preprocessor=preprocessor,
+        information=_information(config, results_of(config["name"], folder=results), result["seed"]),
+        golden=golden,
+        replace=True,
+    )
 
 
 def refresh(folder: Path, results: Path = RESULTS) -> None:
