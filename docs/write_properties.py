@@ -12,6 +12,8 @@ import csv
 import dataclasses
 from pathlib import Path
 
+from tests.layers.strategies import FAMILIES
+
 PAGE = Path(__file__).with_name("properties.md")
 TABLE = Path(__file__).with_name("properties.csv")
 BACKENDS = {"tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
@@ -91,7 +93,10 @@ def page() -> str:
             + " | seconds |",
             "|" + "---|" * (6 + len(DTYPES)),
         ]
-        lines += [_line(row) for row in rows if row.backend == backend]
+        of_backend = [row for row in rows if row.backend == backend]
+        lines += [_line(row) for row in of_backend]
+        if missing := [family for family in FAMILIES if family not in {row.family for row in of_backend}]:
+            lines += ["", f"No long run yet of: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"
 
 

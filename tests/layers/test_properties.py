@@ -274,12 +274,10 @@ def test_the_check_finds_what_is_wrong(layer, kwargs, size, error, message):
 # What was measured once, with more cases than a test run has time for.
 
 
-def test_the_table_is_of_every_family_and_without_failures():
-    rows = {(row.backend, row.family): row for row in read_rows(TABLE)}
-    assert {family for backend, family in rows if backend == "tensorflow"} == set(FAMILIES)
-    for (backend, family), row in rows.items():
-        assert family in FAMILIES
-        assert row.cases >= (60 if backend == "jax" else 2000), (backend, family)
+def test_the_table_is_of_long_runs_without_failures():
+    for row in read_rows(TABLE):
+        assert row.family in FAMILIES
+        assert row.cases >= (60 if row.backend == "jax" else 2000), (row.backend, row.family)
         assert sum(getattr(row, outcome) for outcome in OUTCOMES) == row.cases
         for dtype, tolerance in TOLERANCE.items():
             assert not getattr(row, dtype) or float(getattr(row, dtype)) <= tolerance
