@@ -26,6 +26,9 @@ variants of a case are timed in turns in one process; a ratio is the median over
 round, with its quartiles. Backward is the gradient with respect to the weights, in training. Nothing here was measured
 on a GPU; `python -m benchmarks layers` and so on run there unchanged, with larger cases.
 
+Other programs ran on the machine while these figures were measured: the milliseconds are too long, by up to several
+times, and the ratios are as uncertain as their quartiles say.
+
 {environments}
 """
 
@@ -57,10 +60,10 @@ layers takes at most 1.5 times as long to build as its plain one.
 MEMORY = """## Memory
 
 Beyond what the plain layer needs, a layer needs its expanded kernel, k^d |G|^2 C_in C_out numbers, and in training its
-gradient; there are no other copies of that size. For Oh, of 48 elements, with 3x3x3 kernels in float32 that is 0.24 MB
-times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the features have 48 C channels at each point.
-Subgroups are cheaper by the square of their order: O by 4, D4h by 9. The table has what one forward and backward pass
-adds to a process at its peak.
+gradient; it is gathered and then transposed, so that for a moment there are two of it. For Oh, of 48 elements, with
+3x3x3 kernels in float32 that is 0.24 MB times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the
+features have 48 C channels at each point. Subgroups are cheaper by the square of their order: O by 4, D4h by 9.
+`python -m benchmarks memory` measures what one forward and backward pass adds to a process at its peak.
 """
 
 

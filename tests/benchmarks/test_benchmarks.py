@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cases, measure, results
+from benchmarks import cases, measure, results, write_docs
 from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
 
 
@@ -77,3 +77,14 @@ def test_processes_of_their_own_are_measured():
     assert float(measure._run(measure._TIMED.format(program="pass"))[-1]) >= 0
     with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
         measure._run("1 / 0")
+
+
+def test_the_page_is_written_from_the_results():
+    """Run python -m benchmarks.write_docs if this fails."""
+    assert write_docs.PAGE.read_text(encoding="utf-8") == "\n".join(write_docs._page())
+
+
+def test_missed_goals_say_why():
+    row = {"backend": "jax", "case": "conv", "pass": FORWARD, "ratio_low": "1.02"}
+    assert "cannot be told from the noise" in write_docs._reason("layers", row, 1.03)
+    assert write_docs._reason("layers", {**row, "ratio_low": "1.2"}, 1.03) == "not explained"
