@@ -14,15 +14,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 demo: $(VENV)/demo.installed
 	KERAS_BACKEND=tensorflow $(BIN)/groco demo
 
+# A process for each core, up to eight: most tests use one core.
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadscope
+
 test: $(VENV)/test.installed
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=tensorflow $(PYTEST)
 
 BACKEND_TESTS = tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
 # JAX compiles each operation of each shape by itself, which makes these tests 8 times slower: of long lists of cases
 # every tenth is run there.
 test-backends: $(VENV)/backends.installed
-	KERAS_BACKEND=torch $(BIN)/python -m pytest $(BACKEND_TESTS)
-	KERAS_BACKEND=jax GROCO_PROPERTY_CASES=10 $(BIN)/python -m pytest $(BACKEND_TESTS) --share 10
+	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=jax GROCO_PROPERTY_CASES=10 $(PYTEST) $(BACKEND_TESTS) --share 10
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .

@@ -99,7 +99,8 @@ def _rows(name: str, backends: Iterable[str] = BACKENDS) -> list[dict[str, str]]
 
 def _environments() -> Iterable[str]:
     keys = ("device", "cores", "backend", "backend_version", "keras", "python")
-    seen = {tuple(row[key] for key in keys) for path in results.FOLDER.glob("*.csv") for row in results.read(path.stem)}
+    rows = [row for path in results.FOLDER.glob("*-*.csv") for row in results.read(path.stem)]  # NAME-BACKEND
+    seen = {tuple(row[key] for key in keys) for row in rows}
     for device, cores, backend, version, keras_version, python in sorted(seen):
         yield f"- {device}, {cores} cores: {backend} {version}, Keras {keras_version}, Python {python}"
 
