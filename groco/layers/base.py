@@ -46,6 +46,25 @@ class GroupLayer(keras.layers.Layer):
                 f"subgroup={self.subgroup.name!r} is not a subgroup of group={self.group.name!r}; use one of {names}."
             )
 
+    def __call__(self, inputs, *args, **kwargs):
+        shape = getattr(inputs, "shape", None)
+        if self.built and shape is not None and not self._is_as_built(shape):
+            self.compute_output_shape(tuple(shape))  # says so where the shape is wrong for every layer like this
+            raise self._error(
+                f"it was built for inputs of shape {self.get_build_config()['input_shape']}, got shape {tuple(shape)}; "
+                "use a new layer for inputs of another rank or with other channels."
+            )
+        return super().__call__(inputs, *args, **kwargs)
+
+    def _is_as_built(self, shape) -> bool:
+        """Whether the shape is of the rank, group axis and channels for which the weights were made."""
+        spec = self.input_spec
+        if spec is None:
+            return True
+        if spec.ndim not in (None, len(shape)) or len(shape) < (spec.min_ndim or 0):
+            return False
+        return all(shape[axis] in (None, length) for axis, length in spec.axes.items())
+
     @property
     def input_group(self) -> Group:
         """The group on which the inputs are given."""

@@ -186,8 +186,15 @@ def test_numpy_integers_and_lists_are_taken(name):
 def test_what_is_built_takes_nothing_else(name):
     layer, shape = _make(name), _shape(name)
     layer.build(shape)
-    with pytest.raises(ValueError, match="tested"):
-        layer(np.zeros((*shape[:-1], shape[-1] + 1), "float32"))
+    other_channels, other_rank = (*shape[:-1], shape[-1] + 1), (*shape[:-1], 2, 3, shape[-1])
+    for wrong, words in (
+        (other_channels, (f"it was built for inputs of shape {shape}", "use a new layer")),
+        (other_rank, () if name == "GroupDense" else (f"signal on '{GROUPS[_rank(name)]}'",)),
+    ):
+        _refused(name, lambda wrong=wrong: layer(np.zeros(wrong, "float32")), f"got shape {wrong}", *words)
+    if _family(name) not in IMAGES_ONLY:
+        wrong = _shape(name, order=3)
+        _refused(name, lambda: layer(np.zeros(wrong, "float32")), "use the group that the layer before writes")
 
 
 def test_the_group_layers_and_no_others_are_public():
