@@ -26,6 +26,7 @@ BACKEND_TESTS = tests/groups/test_action.py tests/layers tests/models tests/test
 test-backends: $(VENV)/backends.installed
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
 	KERAS_BACKEND=jax GROCO_PROPERTY_CASES=10 $(PYTEST) $(BACKEND_TESTS) --share 10
+	KERAS_BACKEND=tensorflow $(PYTEST) tests/training/test_devices.py tests/training/test_resume.py -k "jax or torch"
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .
