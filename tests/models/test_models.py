@@ -87,7 +87,8 @@ FAMILIES = {
     "resnet3d": ({"widths": (2, 3)}, ((4, 4, 4), (4, 8, 8))),
     "unet": (UNET, MULTIPLES),
     "unet3d": ({"width": 2, "depth": 2}, VOLUME),
-    "convnext": ({"widths": (2, 3), "numbers": (1, 1), "kernel_size": 3}, MULTIPLES),
+    # Two channels, normalised, are 1 and -1, and have no gradient.
+    "convnext": ({"widths": (3, 4), "numbers": (1, 1), "kernel_size": 3}, MULTIPLES),
     "densenet": ({"growth": 2, "stages": 2}, MULTIPLES),
     "z2cnn": ({"width": 2}, ((28, 28),)),
     "p4cnn": ({"width": 2}, ((28, 28), (30, 28))),
