@@ -20,6 +20,7 @@ from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
 Rows = Iterator[dict[str, Any]]
 WIDTHS = (8, 16, 32, 64, 96, 128, 256)
 LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
+ANY_SIZE = 128  # of images to nets that take any
 LONGEST = 2e11  # multiplications of a case; some seconds on two cores
 
 
@@ -187,7 +188,9 @@ def formats(rounds: int, only: str = "") -> Rows:
         with tempfile.TemporaryDirectory() as folder:
             functions = _exported(name, Path(folder))
             for batch in (1, 64):
-                inputs = np.random.default_rng(0).random((batch, 28, 28, 1), "float32")
+                preprocess = groco.preprocessor(name)
+                shape = (*(size or ANY_SIZE for size in preprocess.size), preprocess.channels)
+                inputs = np.random.default_rng(0).random((batch, *shape), "float32")
                 calls = {label: _with(call, inputs) for label, (_, call) in functions.items()}
                 for label, measured in interleaved(calls, "groco", rounds).items():
                     row = {"case": name, "variant": label, "batch": batch, "kilobytes": functions[label][0]}

@@ -26,9 +26,6 @@ variants of a case are timed in turns in one process; a ratio is the median over
 round, with its quartiles. Backward is the gradient with respect to the weights, in training. Nothing here was measured
 on a GPU; `python -m benchmarks layers` and so on run there unchanged, with larger cases.
 
-Other programs ran on the machine while these figures were measured: the milliseconds are too long, by up to several
-times, and the ratios are as uncertain as their quartiles say.
-
 {environments}
 """
 
