@@ -76,9 +76,14 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content, indent=2) + "\n"
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     _write(
-        path.with_suffix(".partial"), lambda partial: partial.write_text(text), lambda partial: partial.replace(path)
+        path.with_suffix(".partial"),
+        lambda partial: partial.write_text(text, encoding="utf-8"),
+        lambda partial: partial.replace(path),
     )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.checkpoints import write_text
 from training.config import load_config
 from training.results import RESULTS, mean_and_spread, record, results_of, run_name
 from training.tables import TABLES, Table, figures, needed
@@ -74,10 +75,10 @@ def write(name: str, results: Path = RESULTS, pages: Path = PAGES) -> None:
     """Writes the csv, the page and the plot of a table from the results that there are."""
     table = TABLES[name]
     pages.mkdir(parents=True, exist_ok=True)
-    _replace(results / f"{name}.csv", as_csv(table, results))
+    write_text(results / f"{name}.csv", as_csv(table, results))
     picture = pages / f"{name}.png"
     drawn = table.plot is not None and draw(table, picture, results)
-    _replace(pages / f"{name}.md", as_markdown(name, results, picture=picture.name if drawn else None))
+    write_text(pages / f"{name}.md", as_markdown(name, results, picture=picture.name if drawn else None))
     print(f"wrote {pages / name}.md")
 
 
@@ -164,12 +165,6 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     axis.legend()
     figure.savefig(path, dpi=100)
     return True
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from groco.finetuning.tasks import dice
+
 RAND_THRESHOLDS = tuple(round(0.1 * k, 1) for k in range(1, 10))
 
 
@@ -29,12 +31,6 @@ def scores(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         "auc": auc(logits.ravel(), wanted.ravel()),
         "rand": float(max(rands)),
     }
-
-
-def dice(found: np.ndarray, wanted: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|); 1 where both are empty."""
-    total = int(found.sum()) + int(wanted.sum())
-    return 2 * int((found & wanted).sum()) / total if total else 1.0
 
 
 def auc(values: np.ndarray, wanted: np.ndarray) -> float:

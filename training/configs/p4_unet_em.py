@@ -8,29 +8,11 @@ Time: an hour or more on 2 cores of a CPU with TensorFlow, by its first epochs; 
 Command: python -m training.train p4_unet_em --data FOLDER
 """
 
+from training.configs._em import CARD, RECIPE
+
 CONFIG = {
+    **RECIPE,
     "name": "p4_unet.em",
     "model": "p4_unet",
-    "model_args": {"input_shape": (None, None, 1)},
-    "dataset": "em_membrane",
-    "augment": [
-        ["elastic", {"size": 176}],
-        ["flip", {}],
-        ["intensity", {}],
-    ],
-    "examples_per_epoch": 96,
-    "epochs": 40,
-    "batch_size": 4,
-    "evaluate_batch": 1,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1e-3, "decay_steps": 40}},
-    "paper": None,
-    "card": {
-        "about": "Its map of a slice that is turned by 90, 180 or 270 degrees is the turned map.",
-        "usage": "slices (n, height, width) uint8, sizes that are multiples of 8; logits of membrane for each pixel",
-        "limits": "Other tissue, stains, microscopes or pixel sizes than slices, 50 nm thick and 4 nm a pixel, of a "
-        "fruit fly's nerve cord.",
-        "citation": "Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for "
-        "connectomics, Frontiers in Neuroanatomy 2015, for the data.",
-    },
+    "card": {**CARD, "about": "Its map of a slice that is turned by 90, 180 or 270 degrees is the turned map."},
 }

@@ -8,29 +8,11 @@ Time: half an hour on 2 cores of a CPU with TensorFlow, shared with other work.
 Command: python -m training.train unet_em --data FOLDER
 """
 
+from training.configs._em import CARD, RECIPE
+
 CONFIG = {
+    **RECIPE,
     "name": "unet.em",
     "model": "unet",
-    "model_args": {"input_shape": (None, None, 1)},
-    "dataset": "em_membrane",
-    "augment": [
-        ["elastic", {"size": 176}],
-        ["flip", {}],
-        ["intensity", {}],
-    ],
-    "examples_per_epoch": 96,
-    "epochs": 40,
-    "batch_size": 4,
-    "evaluate_batch": 1,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1e-3, "decay_steps": 40}},
-    "paper": None,
-    "card": {
-        "about": "A planar net, for comparison: its map of a turned slice is another map.",
-        "usage": "slices (n, height, width) uint8, sizes that are multiples of 8; logits of membrane for each pixel",
-        "limits": "Other tissue, stains, microscopes or pixel sizes than slices, 50 nm thick and 4 nm a pixel, of a "
-        "fruit fly's nerve cord.",
-        "citation": "Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for "
-        "connectomics, Frontiers in Neuroanatomy 2015, for the data.",
-    },
+    "card": {**CARD, "about": "A planar net, for comparison: its map of a turned slice is another map."},
 }
