@@ -149,6 +149,8 @@ def _run(
     with cluster.scope():
         model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
     model = cluster.on_one_device(model)
+    if config["precision"] != "float32":
+        model = in_single_precision(model, config, task, x_train.shape[1:])
     if cluster.first:
         checkpoints.save_final(model, folder)
     result = {
@@ -174,8 +176,7 @@ def _run(
 
 def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Model:
     """The compiled net of a config; `steps` is the number of steps in an epoch."""
-    arguments = {"input_shape": input_shape, "num_classes": task.outputs, **config["model_args"]}
-    model = create_model(config["model"], **arguments)
+    model = _net(config, task, input_shape)
     settings = dict(config["optimizer"]["config"])
     if config["schedule"]:
         schedule = keras.optimizers.schedules.deserialize(in_steps(config["schedule"], steps))
@@ -189,6 +190,19 @@ def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Mo
         jit_compile=config["jit_compile"],
     )
     return model
+
+
+def in_single_precision(model: keras.Model, config: dict[str, Any], task, input_shape) -> keras.Model:
+    """The net, trained in mixed precision, as a float32 one: what is evaluated and kept, whoever loads it."""
+    keras.config.set_dtype_policy("float32")
+    single = _net(config, task, input_shape)
+    single.set_weights(model.get_weights())
+    return single
+
+
+def _net(config: dict[str, Any], task, input_shape) -> keras.Model:
+    arguments = {"input_shape": input_shape, "num_classes": task.outputs, **config["model_args"]}
+    return create_model(config["model"], **arguments)
 
 
 def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Arrays, batch_size: int) -> dict[str, Any]:

@@ -87,6 +87,15 @@ def test_same_seed_same_history(changes, tmp_path):
     _assert_same(tmp_path / "a", tmp_path / "b")
 
 
+def test_a_net_trained_in_mixed_precision_is_kept_and_evaluated_in_float32(tmp_path):
+    assert _train(tmp_path, "--set", "precision=mixed_bfloat16", "--set", "epochs=1") == 0
+    last, final = (keras.saving.load_model(tmp_path / "tiny-seed0" / f"{name}.keras") for name in ("last", "final"))
+    assert {layer.compute_dtype for layer in final.layers} == {"float32"}
+    assert "bfloat16" in {layer.compute_dtype for layer in last.layers}
+    for kept, trained in zip(final.get_weights(), last.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, trained)
+
+
 def test_damaged_checkpoints(unbroken, tmp_path, capsys):
     assert _train(tmp_path, *FULL) == 0
     folder = tmp_path / "tiny-seed0"
