@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from groco.layers.base import repeat_channels
 from groco.layers.pooling import mean as mean_of
 
 
@@ -15,9 +16,9 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation of whole group channels: one mean, variance, scale and offset for all elements of the group.
 
     It computes what `keras.layers.BatchNormalization` computes on the channel axis of a signal on a group, which is
-    equivariant because all elements share the statistics, and takes images as well. On TensorFlow, where statistics
-    over many axes are slow and lose digits, it takes the moments of each element and channel first and combines them;
-    on JAX and PyTorch it is Keras' own, but for float64, which that computes in single precision.
+    equivariant because all elements share the statistics, and takes images as well. Elements and channels are one axis
+    while it computes, and the moments of each element and channel are combined, which is faster than statistics over
+    many axes and, on TensorFlow, loses fewer digits.
 
     Args:
         momentum, epsilon, center, scale, beta_initializer, gamma_initializer, moving_mean_initializer,
@@ -67,38 +68,44 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         return {**config, "data_format": self.data_format}
 
     def call(self, inputs, training=None, mask=None):
-        # On PyTorch and JAX Keras' own has single precision only.
-        double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
-        slow = keras.backend.backend() == "tensorflow" and self.axis == -1 and len(inputs.shape) > 3
-        if mask is not None or not (slow or (double and not self.synchronized)):
+        # Keras' own computes float64 in single precision on PyTorch and JAX.
+        double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
+        slow = self.axis == -1 and len(inputs.shape) > 3
+        if mask is not None or not (double or slow):
             return super().call(inputs, training=training, mask=mask)
+        training = bool(training and self.trainable)
         if self.axis == -1:
             return self._normalize(inputs, training)
         return ops.moveaxis(self._normalize(ops.moveaxis(inputs, 1, -1), training), -1, 1)
 
-    def _normalize(self, inputs, training):
-        # Rows of all elements and channels: statistics and arithmetic over the first of two axes are fast and exact.
+    def _normalize(self, inputs, training: bool):
+        """Normalises (..., |group|, channels), or (batch, channels), with elements and channels in one axis."""
         copies = 1
         if len(inputs.shape) > 3:
             copies = ops.shape(inputs)[-2] if inputs.shape[-2] is None else inputs.shape[-2]
         channels = inputs.shape[-1]
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
         dtype = "float64" if double else keras.backend.result_type(inputs.dtype, "float32")
-        rows = ops.reshape(ops.cast(inputs, dtype), (-1, copies * channels))
-        if training and self.trainable:
+        signal = ops.cast(inputs, dtype)
+        if len(inputs.shape) > 3:
+            signal = ops.reshape(signal, (*ops.shape(inputs)[:-2], copies * channels))
+        if training:
+            rows = ops.reshape(signal, (-1, copies * channels))
             mean, variance = _combined_moments(rows, copies, channels, self.synchronized)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
         else:
             mean, variance = ops.cast(self.moving_mean, dtype), ops.cast(self.moving_variance, dtype)
-        scale = ops.rsqrt(variance + self.epsilon)
-        if self.scale:
-            scale = scale * ops.cast(self.gamma, dtype)
-        offset = -mean * scale
-        if self.center:
-            offset = offset + ops.cast(self.beta, dtype)
-        rows = rows * ops.tile(scale, [copies]) + ops.tile(offset, [copies])
-        return ops.cast(ops.reshape(rows, ops.shape(inputs)), self.compute_dtype)
+        outputs = ops.batch_normalization(
+            signal,
+            repeat_channels(mean, copies),
+            repeat_channels(variance, copies),
+            axis=-1,
+            offset=repeat_channels(ops.cast(self.beta, dtype), copies) if self.center else None,
+            scale=repeat_channels(ops.cast(self.gamma, dtype), copies) if self.scale else None,
+            epsilon=self.epsilon,
+        )
+        return ops.cast(ops.reshape(outputs, ops.shape(inputs)), self.compute_dtype)
 
     def _follow(self, moving, value) -> None:
         moving.assign(moving * self.momentum + ops.cast(value, moving.dtype) * (1.0 - self.momentum))
