@@ -309,8 +309,8 @@ class GroupLayer(keras.layers.Layer):
 def repeat_channels(values, copies: int):
     """(channels,) -> (copies channels,): values of channels as those of each element's channels.
 
-    On JAX they are gathered: XLA spreads a tile over the whole signal, which on a CPU keeps a net from becoming one fusion,
-    and P4CNN takes 4 times as long.
+    On JAX they are gathered: XLA spreads a tile over the whole signal, which on a CPU keeps a net from becoming one
+    fusion, and P4CNN takes 4 times as long.
     """
     if keras.backend.backend() == "jax":
         return ops.take(values, np.tile(np.arange(values.shape[0]), copies))

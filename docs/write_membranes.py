@@ -1,0 +1,106 @@
+"""Writes docs/membranes.md and its picture: what the nets of the zoo make of a whole slice, and of the slice turned.
+
+python -m docs.write_membranes --data FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from pathlib import Path
+
+import numpy as np
+
+import groco
+from groco.groups import act, get_group
+from training import datasets
+from training.datasets.em_membrane import HELD_OUT
+
+PAGE = Path(__file__).with_name("membranes.md")
+PICTURE = PAGE.parent / "images" / "membranes.png"
+NETS = ("p4m_unet.em", "unet.em")
+WORDS = (
+    "",
+    "90°",
+    "180°",
+    "270°",
+    "0°, mirrored",
+    "90°, mirrored",
+    "180°, mirrored",
+    "270°, mirrored",
+)  # in P4M's order
+
+TEXT = """# Membranes, and membranes turned
+
+<!-- Written by `python -m docs.write_membranes --data FOLDER`; do not edit. -->
+
+The first of the six held-out slices, number {number} of the labelled ones, in one piece of 512 x 512 pixels. A map is
+the probability of membrane at each pixel. Given below is how much a net's map of the turned slice differs from its map
+of the slice, turned: the largest difference over all pixels, and the mean. The scores of the nets on all six slices are
+in [results/em.md](results/em.md).
+
+![A slice, its label, and the maps of two nets](images/membranes.png)
+
+| the slice is turned by | {heads} |
+|---|{rule}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m docs.write_membranes", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="where the EM membranes are")
+    options = parser.parse_args()
+    slices, labels = datasets.load("em_membrane", options.data, splits=("test",))["test"]
+    maps = {name: [find_membranes(name, turn(slices[0], index)) for index in range(len(WORDS))] for name in NETS}
+    errors = {
+        name: [np.abs(found[index] - turn(found[0], index)) for index in range(len(WORDS))]
+        for name, found in maps.items()
+    }
+    lines = [TEXT.format(number=HELD_OUT[0], heads=" | ".join(NETS), rule="---|" * len(NETS)).rstrip("\n")]
+    for index in range(1, len(WORDS)):
+        cells = [f"{errors[name][index].max():.1e}, mean {errors[name][index].mean():.1e}" for name in NETS]
+        lines.append(f"| {WORDS[index]} | {' | '.join(cells)} |")
+        print(lines[-1])
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _draw(slices[0, ..., 0], labels[0], maps, errors)
+    print(PAGE)
+
+
+def turn(image: np.ndarray, index: int) -> np.ndarray:
+    """An image (height, width, ...) turned by an element of P4M."""
+    return act(get_group("P4M", 2), index, image, (0, 1))
+
+
+def find_membranes(name: str, image: np.ndarray) -> np.ndarray:
+    """The map (height, width) of a slice (height, width, 1) by a net of the zoo."""
+    net, prepare = _loaded(name)
+    logits = net.predict(prepare(image[None]), verbose=0)[0, ..., 0].astype("float64")
+    return 1 / (1 + np.exp(-logits))
+
+
+@functools.cache
+def _loaded(name: str):
+    return groco.from_pretrained(name), groco.preprocessor(name)
+
+
+def _draw(image: np.ndarray, label: np.ndarray, maps, errors) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 8.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = [("slice", image, "gray", None), ("label", 1 - label, "gray", None)]
+    panels += [(f"{name}: map", 1 - found[0], "gray", 1) for name, found in maps.items()]
+    panels += [(f"{name}: change when turned by 90°", found[1], "magma", 0.5) for name, found in errors.items()]
+    order = (0, 2, 4, 1, 3, 5)
+    for axis, (title, values, colours, top) in zip(figure.subplots(2, 3).flat, (panels[i] for i in order), strict=True):
+        shown = axis.imshow(values, cmap=colours, vmin=0, vmax=top)
+        axis.set_title(title)
+        axis.set_axis_off()
+        if colours == "magma":
+            figure.colorbar(shown, ax=axis, shrink=0.8)
+    figure.savefig(PICTURE, dpi=64)
+
+
+if __name__ == "__main__":
+    main()
