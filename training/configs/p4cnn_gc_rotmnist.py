@@ -7,28 +7,12 @@ Time: about 20 minutes on 2 cores of a CPU with TensorFlow (Keras 3.15), when no
 Command: python -m training.train p4cnn_gc_rotmnist
 """
 
+from training.configs._rotmnist import LENGYEL, LENGYEL_CARD, RECIPE
+
 CONFIG = {
+    **RECIPE,
     "name": "p4cnn_gc.rotmnist",
     "model": "p4cnn_gc",
-    "dataset": "rotated_mnist",
-    "epochs": 100,
-    "batch_size": 128,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "paper": {
-        "title": "Exploiting Learned Symmetries in Group Equivariant Convolutions",
-        "arxiv": "2106.04914",
-        "test_error": 1.74,
-        "std": 0.07,
-    },
-    "card": {
-        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees.",
-        "usage": "images (n, 28, 28) uint8, light digits on dark",
-        "paper_data": "original rotated MNIST (test), 50,000 examples",
-        "difference": "The original data set cannot be regenerated exactly (its seed and interpolation are not known), "
-        "so the figures are comparable, not identical.",
-        "limits": "Images other than single, centred, light-on-dark digits of 28 x 28 pixels; a 6 and a 9 look alike "
-        "once they are turned.",
-        "citation": "Lengyel and van Gemert, Exploiting Learned Symmetries in Group Equivariant Convolutions, 2021 "
-        "(arXiv 2106.04914).",
-    },
+    "paper": {**LENGYEL, "test_error": 1.74, "std": 0.07},
+    "card": LENGYEL_CARD,
 }

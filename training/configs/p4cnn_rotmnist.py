@@ -7,28 +7,12 @@ Time: 18 minutes on 2 cores of a CPU with TensorFlow (Keras 3.15).
 Command: python -m training.train p4cnn_rotmnist
 """
 
+from training.configs._rotmnist import CARD, COHEN, RECIPE
+
 CONFIG = {
+    **RECIPE,
     "name": "p4cnn.rotmnist",
     "model": "p4cnn",
-    "model_args": {},
-    "dataset": "rotated_mnist",
-    "epochs": 100,
-    "batch_size": 128,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "paper": {
-        "title": "Group Equivariant Convolutional Networks",
-        "arxiv": "1602.07576",
-        "test_error": 2.28,
-        "std": 0.04,
-    },
-    "card": {
-        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees.",
-        "usage": "images (n, 28, 28) uint8, light digits on dark",
-        "paper_data": "original rotated MNIST (test), 50,000 examples, 5 seeds",
-        "difference": "The original data set cannot be regenerated exactly (its seed and interpolation are not known), "
-        "so the figures are comparable, not identical.",
-        "limits": "Images other than single, centred, light-on-dark digits of 28 x 28 pixels; a 6 and a 9 look alike "
-        "once they are turned.",
-        "citation": "Cohen and Welling, Group Equivariant Convolutional Networks, ICML 2016 (arXiv 1602.07576).",
-    },
+    "paper": {**COHEN, "test_error": 2.28, "std": 0.04},
+    "card": CARD,
 }

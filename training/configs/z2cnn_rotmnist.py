@@ -7,28 +7,13 @@ Time: 44 minutes on 2 cores of a CPU with TensorFlow (Keras 3.15), shared with o
 Command: python -m training.train z2cnn_rotmnist
 """
 
+from training.configs._rotmnist import CARD, COHEN, RECIPE
+
 CONFIG = {
+    **RECIPE,
     "name": "z2cnn.rotmnist",
     "model": "z2cnn",
-    "model_args": {},
-    "dataset": "rotated_mnist",
     "epochs": 300,
-    "batch_size": 128,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "paper": {
-        "title": "Group Equivariant Convolutional Networks",
-        "arxiv": "1602.07576",
-        "test_error": 5.03,
-        "std": 0.20,
-    },
-    "card": {
-        "about": "A planar net, for comparison: its answers change when the image is turned.",
-        "usage": "images (n, 28, 28) uint8, light digits on dark",
-        "paper_data": "original rotated MNIST (test), 50,000 examples, 5 seeds",
-        "difference": "The original data set cannot be regenerated exactly (its seed and interpolation are not known), "
-        "so the figures are comparable, not identical.",
-        "limits": "Images other than single, centred, light-on-dark digits of 28 x 28 pixels; a 6 and a 9 look alike "
-        "once they are turned.",
-        "citation": "Cohen and Welling, Group Equivariant Convolutional Networks, ICML 2016 (arXiv 1602.07576).",
-    },
+    "paper": {**COHEN, "test_error": 5.03, "std": 0.20},
+    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
 }
