@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
@@ -24,6 +25,7 @@ def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...],
     return group_out.order > 1 if math.prod(size) == 1 else len(flips(group_out)) > 1
 
 
+@functools.lru_cache(maxsize=1024)  # asked for at each call of a layer
 def gain(
     group_in: Group, group_out: Group, size: tuple[int, ...], strides: tuple[int, ...], channels: int, filters: int
 ) -> float:
@@ -65,6 +67,7 @@ def is_faster(
     return is_worth_it(saved, size, keras.backend.backend())
 
 
+@functools.cache
 def _on_cpu() -> bool:
     backend = keras.backend.backend()
     if backend == "tensorflow":
