@@ -85,6 +85,8 @@ def test_the_page_is_written_from_the_results():
 
 
 def test_missed_goals_say_why():
-    row = {"backend": "jax", "case": "conv", "pass": FORWARD, "ratio_low": "1.02"}
+    row = {"backend": "jax", "case": "conv", "variant": "groco", "pass": FORWARD, "ratio_low": "1.02"}
     assert "cannot be told from the noise" in write_docs._reason("layers", row, 1.03)
     assert write_docs._reason("layers", {**row, "ratio_low": "1.2"}, 1.03) == "not explained"
+    assert "the noise" in write_docs._reason("models", {**row, "variant": "exported", "ratio_low": "1.02"}, 1.00)
+    assert "Keras" in write_docs._reason("layers", {**row, "case": "ReLU (P4M)", "ratio_low": "1.2"}, 1.03)
