@@ -74,7 +74,7 @@ def test_info_of_an_architecture(run):
     ("name", "message"),
     [
         ("p4cn.rotmnist", "There is no trained model 'p4cn.rotmnist'. Close names: p4cnn.rotmnist"),
-        ("vgg", "there is no trained model or architecture 'vgg'; trained are "),
+        ("vgg", f"there is no trained model or architecture 'vgg'; trained are {', '.join(groco.list_pretrained())}"),
     ],
 )
 def test_info_of_what_is_not_there(run, name, message):

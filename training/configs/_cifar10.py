@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-PAPER = {"title": "Group Equivariant Convolutional Networks", "arxiv": "1602.07576"}
+from training.configs._common import COHEN_CITATION
+
 CARD = {
     "usage": "images (n, 32, 32, 3) uint8",
     "paper_data": "CIFAR-10+ (mirrored and shifted while training), a single run, with the recipe of the paper",
     "limits": "Photographs of anything else than the ten classes, or of other sizes than 32 x 32 pixels.",
-    "citation": "Cohen and Welling, Group Equivariant Convolutional Networks, ICML 2016 (arXiv 1602.07576).",
+    "citation": COHEN_CITATION,
 }
 
 # As for the figures of CIFAR10+: contrast normalisation and ZCA; mirrors, and shifts by up to 2 pixels.

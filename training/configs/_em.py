@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.configs._common import adam_to_zero
+
 RECIPE: dict[str, Any] = {
     "model_args": {"input_shape": (None, None, 1)},
     "dataset": "em_membrane",
@@ -13,11 +15,9 @@ RECIPE: dict[str, Any] = {
         ["intensity", {}],
     ],
     "examples_per_epoch": 96,
-    "epochs": 40,
+    **adam_to_zero(epochs=40),
     "batch_size": 4,
     "evaluate_batch": 1,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1e-3, "decay_steps": 40}},
     "paper": None,
 }
 CARD = {

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from training.configs._common import adam_to_zero
+
 RECIPE: dict[str, Any] = {
     "model_args": {"dropout": 0.1},
     "dataset": "modelnet10",
     "preprocess": "none",
     "precision": "mixed_bfloat16",
-    "epochs": 12,
+    **adam_to_zero(epochs=12, learning_rate=2e-3),
     "batch_size": 32,
     "evaluate_batch": 50,
     "checkpoint_every": 1,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 2e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3, "decay_steps": 12}},
     "paper": None,
 }
 CARD = {

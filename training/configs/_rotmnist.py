@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-COHEN = {"title": "Group Equivariant Convolutional Networks", "arxiv": "1602.07576"}
+from training.configs._common import COHEN_CITATION
+
 LENGYEL = {"title": "Exploiting Learned Symmetries in Group Equivariant Convolutions", "arxiv": "2106.04914"}
 RECIPE: dict[str, Any] = {
     "model_args": {},
@@ -21,7 +22,7 @@ CARD = {
     "so the figures are comparable, not identical.",
     "limits": "Images other than single, centred, light-on-dark digits of 28 x 28 pixels; a 6 and a 9 look alike "
     "once they are turned.",
-    "citation": "Cohen and Welling, Group Equivariant Convolutional Networks, ICML 2016 (arXiv 1602.07576).",
+    "citation": COHEN_CITATION,
 }
 LENGYEL_CARD = {
     **CARD,

@@ -7,7 +7,8 @@ Time: half an hour on 2 cores of a CPU with TensorFlow (Keras 3.15), shared with
 Command: python -m training.train p4cnn_rp_rotmnist
 """
 
-from training.configs._rotmnist import CARD, COHEN, RECIPE
+from training.configs._common import COHEN
+from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
     **RECIPE,

@@ -8,6 +8,7 @@ Time: not run yet.
 Command: python -m training.train p4cnn_wide_rotmnist
 """
 
+from training.configs._common import adam_to_zero
 from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
@@ -16,9 +17,7 @@ CONFIG = {
     "model": "p4cnn",
     "model_args": {"width": 16, "dropout": 0.1},
     "augment": [["rotate", {}]],
-    "epochs": 40,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 2e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3, "decay_steps": 40}},
+    **adam_to_zero(epochs=40, learning_rate=2e-3),
     "paper": None,
     "card": {**CARD, "paper_data": "original rotated MNIST (test), 50,000 examples"},
 }

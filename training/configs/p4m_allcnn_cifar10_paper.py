@@ -6,14 +6,15 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train p4m_allcnn_cifar10_paper --data FOLDER
 """
 
-from training.configs._cifar10 import ALLCNN, CARD, PAPER
+from training.configs._cifar10 import ALLCNN, CARD
+from training.configs._common import COHEN
 
 CONFIG = {
     **ALLCNN,
     "name": "p4m_allcnn.cifar10_paper",
     "model": "p4m_allcnn",
     "model_args": {"form": "paper"},
-    "paper": {**PAPER, "test_error": 7.04},
+    "paper": {**COHEN, "test_error": 7.04},
     "card": {
         **CARD,
         "about": "In the form of the paper: its strides do not fit even sizes, so that it is not exactly equivariant.",

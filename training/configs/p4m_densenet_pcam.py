@@ -11,6 +11,8 @@ Command: python -m training.prepare patch_camelyon --to FOLDER
          python -m training.train p4m_densenet_pcam --data FOLDER/patch_camelyon/2.0.0
 """
 
+from training.configs._common import adam_to_zero
+
 CONFIG = {
     "name": "p4m_densenet.pcam",
     "model": "p4m_densenet",
@@ -18,11 +20,9 @@ CONFIG = {
     "dataset": "patch_camelyon",
     "preprocess": "standardize_channels",
     "examples_per_epoch": 20_000,
-    "epochs": 20,
+    **adam_to_zero(epochs=20),
     "batch_size": 64,
     "workers": 4,
-    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
-    "schedule": {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1e-3, "decay_steps": 20}},
     "paper": {
         "title": "Rotation Equivariant CNNs for Digital Pathology",
         "arxiv": "1806.03962",

@@ -6,14 +6,15 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train p4m_resnet26_cifar10_paper --data FOLDER
 """
 
-from training.configs._cifar10 import CARD, PAPER, RESNET
+from training.configs._cifar10 import CARD, RESNET
+from training.configs._common import COHEN
 
 CONFIG = {
     **RESNET,
     "name": "p4m_resnet26.cifar10_paper",
     "model": "p4m_resnet26",
     "model_args": {"form": "paper"},
-    "paper": {**PAPER, "test_error": 4.19},
+    "paper": {**COHEN, "test_error": 4.19},
     "card": {
         **CARD,
         "about": "In the form of the paper: its strides do not fit even sizes, so that it is not exactly equivariant.",

@@ -7,13 +7,14 @@ Time: needs a GPU (KERAS_BACKEND=jax --set precision=mixed_bfloat16); not run ye
 Command: python -m training.train p4m_resnet44_cifar10 --data FOLDER
 """
 
-from training.configs._cifar10 import CARD, PAPER, short
+from training.configs._cifar10 import CARD, short
+from training.configs._common import COHEN
 
 CONFIG = {
     **short(60),
     "name": "p4m_resnet44.cifar10",
     "model": "p4m_resnet44",
-    "paper": {**PAPER, "test_error": 4.94},
+    "paper": {**COHEN, "test_error": 4.94},
     "card": {
         **CARD,
         "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",

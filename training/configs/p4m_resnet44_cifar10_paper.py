@@ -6,14 +6,15 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train p4m_resnet44_cifar10_paper --data FOLDER
 """
 
-from training.configs._cifar10 import CARD, PAPER, RESNET
+from training.configs._cifar10 import CARD, RESNET
+from training.configs._common import COHEN
 
 CONFIG = {
     **RESNET,
     "name": "p4m_resnet44.cifar10_paper",
     "model": "p4m_resnet44",
     "model_args": {"form": "paper"},
-    "paper": {**PAPER, "test_error": 4.94},
+    "paper": {**COHEN, "test_error": 4.94},
     "card": {
         **CARD,
         "about": "In the form of the paper: its strides do not fit even sizes, so that it is not exactly equivariant.",

@@ -6,12 +6,13 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train resnet44_cifar10 --data FOLDER
 """
 
-from training.configs._cifar10 import CARD, PAPER, short
+from training.configs._cifar10 import CARD, short
+from training.configs._common import COHEN
 
 CONFIG = {
     **short(60),
     "name": "resnet44.cifar10",
     "model": "resnet44",
-    "paper": {**PAPER, "test_error": 5.61},
+    "paper": {**COHEN, "test_error": 5.61},
     "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
 }

@@ -6,13 +6,14 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train resnet44_cifar10_paper --data FOLDER
 """
 
-from training.configs._cifar10 import CARD, PAPER, RESNET
+from training.configs._cifar10 import CARD, RESNET
+from training.configs._common import COHEN
 
 CONFIG = {
     **RESNET,
     "name": "resnet44.cifar10_paper",
     "model": "resnet44",
     "model_args": {"form": "paper"},
-    "paper": {**PAPER, "test_error": 5.61},
+    "paper": {**COHEN, "test_error": 5.61},
     "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
 }

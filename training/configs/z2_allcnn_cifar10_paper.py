@@ -6,13 +6,14 @@ Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train z2_allcnn_cifar10_paper --data FOLDER
 """
 
-from training.configs._cifar10 import ALLCNN, CARD, PAPER
+from training.configs._cifar10 import ALLCNN, CARD
+from training.configs._common import COHEN
 
 CONFIG = {
     **ALLCNN,
     "name": "z2_allcnn.cifar10_paper",
     "model": "z2_allcnn",
     "model_args": {"form": "paper"},
-    "paper": {**PAPER, "test_error": 8.86},
+    "paper": {**COHEN, "test_error": 8.86},
     "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
 }

@@ -7,7 +7,8 @@ Time: 44 minutes on 2 cores of a CPU with TensorFlow (Keras 3.15), shared with o
 Command: python -m training.train z2cnn_rotmnist
 """
 
-from training.configs._rotmnist import CARD, COHEN, RECIPE
+from training.configs._common import COHEN
+from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
     **RECIPE,
