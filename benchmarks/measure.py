@@ -187,9 +187,9 @@ def formats(rounds: int, only: str = "") -> Rows:
             continue
         with tempfile.TemporaryDirectory() as folder:
             functions = _exported(name, Path(folder))
+            preprocess = groco.preprocessor(name)
+            shape = (*(size or ANY_SIZE for size in preprocess.size), preprocess.channels)
             for batch in (1, 64):
-                preprocess = groco.preprocessor(name)
-                shape = (*(size or ANY_SIZE for size in preprocess.size), preprocess.channels)
                 inputs = np.random.default_rng(0).random((batch, *shape), "float32")
                 calls = {label: _with(call, inputs) for label, (_, call) in functions.items()}
                 for label, measured in interleaved(calls, "groco", rounds).items():

@@ -89,16 +89,17 @@ def _draw(image: np.ndarray, label: np.ndarray, maps, errors) -> None:
 
     figure = Figure(figsize=(12, 8.4), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = [("slice", image, "gray", None), ("label", 1 - label, "gray", None)]
-    panels += [(f"{name}: map", 1 - found[0], "gray", 1) for name, found in maps.items()]
-    panels += [(f"{name}: change when turned by 90°", found[1], "magma", 0.5) for name, found in errors.items()]
-    order = (0, 2, 4, 1, 3, 5)
-    for axis, (title, values, colours, top) in zip(figure.subplots(2, 3).flat, (panels[i] for i in order), strict=True):
-        shown = axis.imshow(values, cmap=colours, vmin=0, vmax=top)
-        axis.set_title(title)
-        axis.set_axis_off()
-        if colours == "magma":
-            figure.colorbar(shown, ax=axis, shrink=0.8)
+    left = (("slice", image), ("label", 1 - label))
+    for row, (title, values), name in zip(figure.subplots(2, 3), left, NETS, strict=True):
+        row[0].imshow(values, cmap="gray", vmin=0)
+        row[0].set_title(title)
+        row[1].imshow(1 - maps[name][0], cmap="gray", vmin=0, vmax=1)
+        row[1].set_title(f"{name}: map")
+        change = row[2].imshow(errors[name][1], cmap="magma", vmin=0, vmax=0.5)
+        row[2].set_title(f"{name}: change when turned by 90°")
+        figure.colorbar(change, ax=row[2], shrink=0.8)
+        for axis in row:
+            axis.set_axis_off()
     figure.savefig(PICTURE, dpi=64)
 
 
