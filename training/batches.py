@@ -20,7 +20,8 @@ class Batches(keras.utils.PyDataset):
         examples: in the epoch: all once in random order, or as many rounds of them as it takes.
         augmentations: as in `training.augment`.
         targets: from labels to what the loss takes.
-        workers: threads that prepare batches.
+        workers: threads that prepare batches. With 1, Keras on TensorFlow lets `tf.data` tune the pipeline, whose tuner
+            sleeps twice as long each time and is waited for at the end of an epoch: for up to as long as it took.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class InOrder(keras.utils.PyDataset):
     """Inputs as they come, to be predicted on."""
 
     def __init__(self, inputs: np.ndarray, batch_size: int):
-        super().__init__()
+        super().__init__(workers=2, max_queue_size=8)
         self.inputs, self.batch_size = inputs, batch_size
 
     def __len__(self) -> int:

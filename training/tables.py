@@ -58,27 +58,32 @@ _DIGITS = (
 )
 
 
+# Digits drawn in each of the 20 epochs, by the number of digits to draw from: fewer are learnt sooner.
+_DRAWN = {100: 4000, 300: 5000, 1000: 6000, 3000: 8000, 12000: 12000}
+_SAMPLE_SEEDS = 2
+
+
 def _published(error: str, source: str) -> dict[str, str]:
     return {"test_error": f"{error} ({source})"}
 
 
 def _sample_sizes() -> tuple[Row, ...]:
     nets: dict[str, tuple[str, tuple[str, ...]]] = {
-        "z2cnn": ("z2cnn_rotmnist", ()),
-        "z2cnn, turned by any angle while it trains": ("z2cnn_rotmnist", ("augment=[['rotate', {}]]",)),
-        "p4cnn": ("p4cnn_rotmnist", ()),
+        "p4cnn": ("p4cnn_rotmnist_short", ()),
+        "z2cnn": ("z2cnn_rotmnist_short", ()),
+        "z2cnn, turned by any angle while it trains": ("z2cnn_rotmnist_short", ("augment=[['rotate', {}]]",)),
     }
     return tuple(
         Row(
             f"{net}, {examples:,} digits",
             config,
-            3,
-            (*changes, f"train_examples={examples}", "examples_per_epoch=12000", "epochs=25"),
+            _SAMPLE_SEEDS,
+            (*changes, f"train_examples={examples}", f"examples_per_epoch={drawn}"),
             group=net,
             x=examples,
         )
         for net, (config, changes) in nets.items()
-        for examples in (100, 300, 1000, 3000, 12000)
+        for examples, drawn in _DRAWN.items()
     )
 
 
@@ -114,7 +119,9 @@ TABLES: dict[str, Table] = {
     ),
     "rotmnist_samples": Table(
         "Rotated MNIST: error against the number of training digits",
-        f"{_DIGITS} Each run makes 25 epochs of 12,000 digits, drawn again and again from those it may see.",
+        f"{_DIGITS} Each run is 20 epochs of a short recipe, Adam 1e-2 to 0; an "
+        "epoch is 4,000 (of 100 digits) to 12,000 (of 12,000), drawn again and again from those that the net may see. "
+        "With the longer recipe of the paper the nets err less on all 12,000: see Rotated MNIST.",
         _ERROR,
         _sample_sizes(),
         ("test_error", "training digits"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ class Batches(keras.utils.PyDataset):
         augmentations: Sequence[Augmentation] = (),
         targets: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ):
-        super().__init__()
+        # With one worker TensorFlow tunes the pipeline; an epoch ends when its tuner next wakes, up to twice as late.
+        super().__init__(workers=2)
+        self.lock = threading.Lock()  # an augmentation may be a function that is not safe in two threads
         self.inputs, self.labels, self.targets = inputs, labels, targets
         self.steps = -(-len(inputs) // batch_size)
         self.seed, self.epoch, self.augmentations = seed, 0, augmentations
@@ -49,8 +52,9 @@ class Batches(keras.utils.PyDataset):
         chosen = np.array_split(order, self.steps)[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
         inputs, labels = self.inputs[chosen], self.labels[chosen]
-        for augmentation in self.augmentations:
-            inputs, labels = augmentation(inputs, labels, rng)
+        with self.lock:
+            for augmentation in self.augmentations:
+                inputs, labels = augmentation(inputs, labels, rng)
         return np.ascontiguousarray(inputs, np.float32), np.ascontiguousarray(self.targets(labels))
 
     def on_epoch_end(self) -> None:

@@ -9,7 +9,8 @@ Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 from training.configs._cifar10 import CARD, short
 
 CONFIG = {
-    **short(20),
+    **short(8),
+    "precision": "mixed_bfloat16",
     "name": "p4m_resnet20.cifar10",
     "model": "p4m_resnet20",
     "model_args": {"widths": (6, 11, 23)},

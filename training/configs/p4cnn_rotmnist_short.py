@@ -1,0 +1,20 @@
+"""P4CNN on rotated MNIST by a shorter recipe, for the error against the number of training digits.
+
+Paper: none has this recipe; p4cnn_rotmnist is the paper's.
+Recipe: Adam 1e-2 to 0 by a cosine, batch 128, 20 epochs of as many digits as examples_per_epoch says, drawn again and
+again from the first train_examples.
+Time: TIME
+Command: python -m training.reproduce rotmnist_samples
+"""
+
+from training.configs._common import adam_to_zero
+from training.configs._rotmnist import CARD, RECIPE
+
+CONFIG = {
+    **RECIPE,
+    "name": "p4cnn_short.rotmnist",
+    "model": "p4cnn",
+    **adam_to_zero(epochs=20, learning_rate=1e-2),
+    "paper": None,
+    "card": CARD,
+}
