@@ -229,7 +229,8 @@ class _KeepWeights(keras.callbacks.Callback):
     """Keras ends each `fit` by putting the moving averages in the place of the weights; training goes on with these."""
 
     def on_epoch_end(self, epoch, logs=None):
-        self.weights = [np.array(w) for w in self.model.trainable_weights] if self.model.optimizer.use_ema else []
+        weights = self.model.trainable_weights if self.model.optimizer.use_ema else []
+        self.weights = [np.array(keras.ops.convert_to_numpy(w)) for w in weights]  # copies: PyTorch's share memory
 
     def put_back(self, model: keras.Model) -> None:
         for weight, value in zip(model.trainable_weights, self.weights, strict=False):

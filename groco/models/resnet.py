@@ -127,6 +127,7 @@ def resnet3d(
     group: GroupLike = "O",
     widths: tuple[int, ...] = (3, 6, 12),
     blocks_per_stage: int = 1,
+    features: int | None = None,
     dropout: float = 0.0,
     name: str = "resnet3d",
 ) -> keras.Model:
@@ -139,6 +140,8 @@ def resnet3d(
         group: any 3-D group; `"C1"` gives the plain net.
         widths: channels of the stages, each on the whole group.
         blocks_per_stage: residual blocks in each stage.
+        features: channels of a pointwise convolution in front of the pooling, or None for none. The classifier sees as
+            many invariants as there are channels: few, where the group is large and the stages therefore narrow.
         dropout: rate between the convolutions of a block.
         name: the model's name.
     """
@@ -151,6 +154,10 @@ def resnet3d(
         x = take_multiples(name, inputs, 2 ** len(widths) if None in inputs.shape[1:-1] else 2)
         check_parities(name, inputs.shape[1:-1], group, len(widths))
     x = _stages(blocks, x, widths[0], widths, blocks_per_stage, (group,) * len(widths), dropout, stem_pool=2)
+    if features is not None:
+        if not isinstance(features, int) or features < 1:
+            raise ValueError(f"features is a positive int or None, got {features!r}.")
+        x = blocks.conv_norm_relu(x, features, 1, group, "features")
     if include_top:
         x = classify(blocks.global_pool(x, group, pooling), num_classes, classifier_activation)
     return keras.Model(inputs, x, name=name)

@@ -13,7 +13,7 @@ from groco.groups import get_group
 from groco.models.cost import parameters
 from groco.models.registry import get_builder
 
-_WIDTHS = ("width", "widths", "growth")
+_WIDTHS = ("width", "widths", "growth", "features")
 
 
 def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model:

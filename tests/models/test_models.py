@@ -126,6 +126,7 @@ def symmetry_name(name, **kwargs):
 
 SMALL = _registered()
 VARIANTS = [
+    Small("o_resnet3d", "O", {"widths": (2, 3), "features": 5}, ((4, 4, 4),)),
     Small("p4m_resnet20", "P4", {**RESNET, "group": "P4", "pooling": "max"}, PLANE),
     Small("p4m_resnet20", "CMd", {**RESNET, "group": "CMd"}, ((8, 8), (12, 8))),
     Small("p4m_wide_resnet16_4", "P2MM", {"depth": 10, "widths": (2, 2, 3), "group": ("P4M", "P4M", "P2MM")}, PLANE),
@@ -274,6 +275,7 @@ def test_the_papers_form_is_not_equivariant(rng):
         ("p4_unet", {"depth": 3}),
         ("p4m_densenet", {}),
         ("oh_resnet3d", {"input_shape": (8, 8, 8, 1)}),
+        ("o_resnet3d", {"input_shape": (8, 8, 8, 1), "features": 64}),
         ("p4m_convnext", {}),
     ],
 )
@@ -315,6 +317,7 @@ def test_twins_need_a_group():
         ("o_resnet3d", {"input_shape": (7, 8, 8, 1)}, "multiples of 2"),
         ("o_resnet3d", {"input_shape": (8, 6, 6, 1)}, "'O' exchanges depth and height and width"),
         ("o_resnet3d", {"widths": ()}, "widths are"),
+        ("o_resnet3d", {"features": 0}, "features is a positive int or None, got 0"),
         ("p4cnn", {"pooling": "sum"}, "pooling is one of 'max', 'avg', got 'sum'"),
         ("p4cnn", {"colour": 1}, "p4cnn has no argument colour; it has input_shape, num_classes"),
         ("p4_unet", {"input_shape": (20, 16, 1)}, "multiples of 8, got 20 x 16; the nearest to 20: 16 and 24"),
