@@ -121,7 +121,7 @@ TABLES: dict[str, Table] = {
         "Rotated MNIST: error against the number of training digits",
         f"{_DIGITS} Each run is 20 epochs of a short recipe, Adam 1e-2 to 0; an "
         "epoch is 4,000 (of 100 digits) to 12,000 (of 12,000), drawn again and again from those that the net may see. "
-        "With the longer recipe of the paper the nets err less on all 12,000: see Rotated MNIST.",
+        "With the longer recipe of the paper z2cnn errs less on all 12,000: see Rotated MNIST.",
         _ERROR,
         _sample_sizes(),
         ("test_error", "training digits"),

@@ -151,6 +151,9 @@ def _run(
     model = cluster.on_one_device(model)
     if config["precision"] != "float32":
         model = in_single_precision(model, config, task, x_train.shape[1:])
+    if config["ema_momentum"] is not None:
+        _seed_dropout(model, seed, config["epochs"])
+        renew_statistics(model, Batches(x_train, y_train, epoch=config["epochs"], **batches))
     if cluster.first:
         checkpoints.save_final(model, folder)
     result = {
@@ -198,6 +201,22 @@ def in_single_precision(model: keras.Model, config: dict[str, Any], task, input_
     single = _net(config, task, input_shape)
     single.set_weights(model.get_weights())
     return single
+
+
+def renew_statistics(model: keras.Model, batches: Batches, most: int = 100) -> None:
+    """Makes the moving statistics of all normalisations those of the net as it is: means over up to `most` batches.
+
+    Moving averages of the weights need it: the statistics are those of the weights that were averaged (Izmailov et al.
+    2018, arXiv 1803.05407, section 3.2).
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for number in range(min(len(batches), most) if norms else 0):
+        for layer in norms:
+            layer.momentum = number / (number + 1)
+        model(keras.ops.convert_to_tensor(batches[number][0]), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 def _net(config: dict[str, Any], task, input_shape) -> keras.Model:

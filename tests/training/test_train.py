@@ -7,11 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
+from groco.layers import GlobalGroupAveragePooling2D, GroupBatchNormalization, GroupConv2D
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
 from training import checkpoints, make_zoo, train
 from training import results as training_results
+from training.batches import Batches
 from training.config import list_configs, load_config
 
 CHANGES = ["epochs=4", "checkpoint_every=2", "batch_size=64"]
@@ -180,3 +183,24 @@ def test_zoo_entries_are_of_unchanged_configs(unbroken, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({**result, "changes": ["epochs=4"]}))
     with pytest.raises(ValueError, match="changed config, epochs=4"):
         make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])
+
+
+def test_statistics_are_those_of_the_averaged_weights():
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(3, 2, size=(48, 8, 8, 1)).astype("float32")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            GroupConv2D(2, 3, group="P4", use_bias=False),
+            GroupBatchNormalization(name="norm"),
+            GlobalGroupAveragePooling2D(group="P4"),
+        ]
+    )
+    norm, weights = model.get_layer("norm"), [np.array(ops.convert_to_numpy(w)) for w in model.trainable_weights]
+    train.renew_statistics(model, Batches(inputs, np.zeros(48), batch_size=16, seed=0, epoch=0))
+    features = ops.convert_to_numpy(model.layers[0](inputs))
+    np.testing.assert_allclose(ops.convert_to_numpy(norm.moving_mean), features.mean(axis=(0, 1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(ops.convert_to_numpy(norm.moving_variance), features.var(axis=(0, 1, 2, 3)), rtol=0.05)
+    assert norm.momentum == 0.99
+    for weight, before in zip(model.trainable_weights, weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(weight), before)
