@@ -138,6 +138,7 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     """Draws a curve for each group of lines, with the spread over seeds; whether there was anything to draw."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     assert table.plot is not None
     score, label = table.plot
@@ -159,8 +160,8 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     axis.set(xscale="log", yscale="log", xlabel=label, ylabel=table.scores[score], title=table.title)
     axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axis.minorticks_off()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
     figure.savefig(path, dpi=100)

@@ -69,9 +69,9 @@ def _published(error: str, source: str) -> dict[str, str]:
 
 def _sample_sizes() -> tuple[Row, ...]:
     nets: dict[str, tuple[str, tuple[str, ...]]] = {
-        "p4cnn": ("p4cnn_rotmnist_short", ()),
-        "z2cnn": ("z2cnn_rotmnist_short", ()),
-        "z2cnn, turned by any angle while it trains": ("z2cnn_rotmnist_short", ("augment=[['rotate', {}]]",)),
+        "p4cnn": ("p4cnn_short_rotmnist", ()),
+        "z2cnn": ("z2cnn_short_rotmnist", ()),
+        "z2cnn, turned by any angle while it trains": ("z2cnn_short_rotmnist", ("augment=[['rotate', {}]]",)),
     }
     return tuple(
         Row(
