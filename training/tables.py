@@ -70,6 +70,7 @@ def _published(error: str, source: str) -> dict[str, str]:
 def _sample_sizes() -> tuple[Row, ...]:
     nets: dict[str, tuple[str, tuple[str, ...]]] = {
         "p4cnn": ("p4cnn_short_rotmnist", ()),
+        "p4cnn, turned by any angle while it trains": ("p4cnn_short_rotmnist", ("augment=[['rotate', {}]]",)),
         "z2cnn": ("z2cnn_short_rotmnist", ()),
         "z2cnn, turned by any angle while it trains": ("z2cnn_short_rotmnist", ("augment=[['rotate', {}]]",)),
     }

@@ -14,6 +14,7 @@ CONFIG = {
     **RECIPE,
     "name": "o_resnet3d.modelnet10",
     "model": "o_resnet3d",
+    "model_args": {**RECIPE["model_args"], "widths": (2, 5, 14), "features": 64},
     "card": {
         **CARD,
         "about": "Its logits do not change when the volume is turned by any of the 24 rotations of the cube.",
