@@ -55,10 +55,10 @@ def short(epochs: int, learning_rate: float = 0.1) -> dict[str, Any]:
         "epochs": epochs,
         "checkpoint_every": 1,
         "label_smoothing": 0.1,
-        "ema_momentum": 0.998,
+        "ema_momentum": 0.995,
         "optimizer": {
             "class_name": "SGD",
-            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
+            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": 2e-3},
         },
         "schedule": {
             "class_name": "CosineDecay",

@@ -9,7 +9,7 @@ Command: python -m training.train resnet20_cifar10 --data FOLDER
 from training.configs._cifar10 import CARD, short
 
 CONFIG = {
-    **short(8),
+    **short(20),
     "precision": "mixed_bfloat16",
     "name": "resnet20.cifar10",
     "model": "resnet20",
