@@ -74,8 +74,7 @@ def turn(image: np.ndarray, index: int) -> np.ndarray:
 def find_membranes(name: str, image: np.ndarray) -> np.ndarray:
     """The map (height, width) of a slice (height, width, 1) by a net of the zoo."""
     net, prepare = _loaded(name)
-    logits = net.predict(prepare(image[None]), verbose=0)[0, ..., 0].astype("float64")
-    return 1 / (1 + np.exp(-logits))
+    return prepare.probabilities(net.predict(prepare(image[None]), verbose=0))[0, ..., 0]
 
 
 @functools.cache
