@@ -508,7 +508,7 @@ def test_pairs_are_checked_before_training(case, message, segmenter, rng, no_tra
     elif case == "mask size":
         Image.fromarray(masks[1, :, :14]).save(data / "masks" / "001.png")
     elif case == "colour mask":
-        Image.fromarray(masks[1]).convert("RGB").save(data / "masks" / "001.png")
+        Image.new("RGB", masks[1].shape[::-1], (255, 0, 0)).save(data / "masks" / "001.png")
     elif case == "grey mask":
         Image.fromarray(images[1]).save(data / "masks" / "001.png")
     elif case == "constant":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,16 @@ from typing import Any, cast
 
 import numpy as np
 
-from groco.pretrained.preprocessor import IMAGE_SUFFIXES, Preprocessor, resize_image
-
-ARRAY_SUFFIX = ".npy"
-IMAGES, MASKS = "images", "masks"
+from groco.pretrained.labelled import (
+    ARRAY_SUFFIX,
+    MASKS,
+    list_files,
+    list_pairs,
+    read_array,
+    read_mask,
+    read_npz,
+)
+from groco.pretrained.preprocessor import Preprocessor, resize_image
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def read_examples(
             return _read_classes(path, preprocess, classes, invert)
         if path.suffix != ".npz" or not path.is_file():
             raise FileNotFoundError(f"There is no folder and no .npz file {str(path)!r} with data.")
-        images, labels = _read_npz(path, MASKS if segmentation else "labels")
+        images, labels = read_npz(path, MASKS if segmentation else "labels")
         where = str(path)
     else:
         if not isinstance(data, (tuple, list)) or len(data) != 2:
@@ -113,16 +118,16 @@ def split_examples(examples: Examples, share: float, seed: int) -> tuple[Example
 def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool) -> Examples:
     """A folder with one folder of files for each class."""
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not any(map(_files, folders)):
+    if not any(map(list_files, folders)):
         raise ValueError(f"{str(folder)!r} has no folders with image files, one for each class.")
     for path in folders:
-        if not _files(path):
+        if not list_files(path):
             raise ValueError(f"{str(path)!r} has no image files; remove the folder if it is not a class.")
     names = tuple(classes) if classes is not None else tuple(path.name for path in folders)
     if unknown := [path.name for path in folders if path.name not in names]:
         raise ValueError(f"{str(folder)!r} has other classes than {', '.join(names)}: {', '.join(unknown)}.")
     _check_classes(names, str(folder))
-    files = [(file, names.index(path.name)) for path in folders for file in _files(path)]
+    files = [(file, names.index(path.name)) for path in folders for file in list_files(path)]
     inputs = _prepare_files([file for file, _ in files], preprocess, invert)
     return Examples(inputs, np.array([label for _, label in files]), names)
 
@@ -131,24 +136,10 @@ def _read_pairs(
     folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool, invert_masks: bool
 ) -> Examples:
     """A folder with the folders `images` and `masks`, whose files have the same names but for the suffix."""
-    found = {}
-    for kind in (IMAGES, MASKS):
-        files = _files(folder / kind) if (folder / kind).is_dir() else []
-        if not files:
-            raise ValueError(
-                f"{str(folder)!r} has no folder {kind!r} with files; a model for segmentation is trained on pairs of "
-                f"files of equal name in {IMAGES!r} and {MASKS!r}."
-            )
-        found[kind] = {file.stem: file for file in files}
-        if len(found[kind]) < len(files):
-            raise ValueError(f"{str(folder / kind)!r} has files whose names differ in the suffix only.")
-    for kind, other in ((IMAGES, MASKS), (MASKS, IMAGES)):
-        if alone := sorted(set(found[kind]) - set(found[other])):
-            raise ValueError(f"{str(found[kind][alone[0]])!r} has no partner in {str(folder / other)!r}.")
-    pairs = [(file, found[MASKS][stem]) for stem, file in sorted(found[IMAGES].items())]
+    pairs = list_pairs(folder)
     rank, masks = len(preprocess.size), []
     for image, file in pairs:
-        mask, shape = _read_mask(file, rank), _sizes(image, rank)
+        mask, shape = read_mask(file, rank), _sizes(image, rank)
         if mask.shape != shape:
             raise ValueError(
                 f"{str(file)!r} is of {_product(mask.shape)}, its image {str(image)!r} of {_product(shape)}."
@@ -157,10 +148,6 @@ def _read_pairs(
     inputs = _prepare_files([image for image, _ in pairs], preprocess, invert)
     fitted = np.stack([_resize_mask(mask, preprocess) for mask in masks])
     return Examples(inputs, *_encode_masks(fitted, classes, invert_masks, str(folder / MASKS)))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
 
 
 def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) -> np.ndarray:
@@ -187,7 +174,7 @@ def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) ->
 def _sizes(file: Path, rank: int) -> tuple[int, ...]:
     """The spatial sizes of an image or array, from the beginning of its file."""
     if file.suffix.lower() == ARRAY_SUFFIX:
-        return _load_array(file, mmap_mode="r").shape[:rank]
+        return read_array(file, mmap_mode="r").shape[:rank]
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -195,21 +182,6 @@ def _sizes(file: Path, rank: int) -> tuple[int, ...]:
             return image.height, image.width
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
-
-
-def _load_array(file: Path, **options) -> np.ndarray:
-    try:
-        return np.load(file, allow_pickle=False, **options)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{str(file)!r} cannot be read as an array: {error}") from None
-
-
-def _read_npz(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return content[IMAGES], content[labels]
-    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} is not an .npz with the arrays {IMAGES} and {labels}: {error}") from None
 
 
 def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) -> np.ndarray:
@@ -258,22 +230,6 @@ def _encode_labels(labels, number: int, classes, where: str) -> tuple[np.ndarray
 def _check_classes(names: tuple[str, ...], where: str) -> None:
     if len(set(names)) < max(len(names), 2):
         raise ValueError(f"{where} needs two classes or more, of different names, got {', '.join(names) or 'none'}.")
-
-
-def _read_mask(file: Path, rank: int) -> np.ndarray:
-    if file.suffix.lower() == ARRAY_SUFFIX:
-        mask = _load_array(file)
-    else:
-        from PIL import Image, UnidentifiedImageError
-
-        try:
-            with Image.open(file) as image:
-                mask = np.asarray(image)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
-    if mask.ndim != rank:
-        raise ValueError(f"{str(file)!r} has shape {mask.shape}; a mask has one value at each point, {rank} axes.")
-    return mask
 
 
 def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, where: str) -> np.ndarray:
