@@ -115,7 +115,7 @@ TABLES: dict[str, Table] = {
             Row("p4cnn, g-separable", "p4cnn_g_rotmnist", 3, published=_published("1.97", _LENGYEL)),
             Row("p4cnn, gc-separable", "p4cnn_gc_rotmnist", 3, published=_published("1.74 ± 0.07", _LENGYEL)),
             Row("p4mcnn", "p4mcnn_rotmnist", 3),
-            Row("p4cnn of 16 channels, turned by any angle while it trains", "p4cnn_wide_rotmnist", 1),
+            Row("p4cnn of 20 channels, turned by any angle while it trains", "p4cnn_wide_rotmnist", 1),
         ),
     ),
     "rotmnist_samples": Table(

@@ -1,8 +1,8 @@
 """ResNet-20 of widths 16, 32, 64 on CIFAR-10: the planar twin of p4m_resnet20_cifar10.
 
 Paper: none has this recipe; He et al. 2015 (arXiv 1512.03385) report 8.75 % error of the net of that size and depth.
-Recipe: the short one of training/configs/_cifar10.py, 20 epochs.
-Time: about 20 minutes on 2 cores of a CPU with TensorFlow, by the speed of its layers; not run yet.
+Recipe: the short one of training/configs/_cifar10.py, 20 epochs, mixed precision with bfloat16.
+Time: 57 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other core busy.
 Command: python -m training.train resnet20_cifar10 --data FOLDER
 """
 
