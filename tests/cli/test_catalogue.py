@@ -18,9 +18,9 @@ def test_list(run):
     assert float(by_name[NAME][3].split()[0]) == pytest.approx(
         100 * groco.model_info(NAME).measured["test_error"].mean, abs=0.01
     )
-    status, out, err = run("list", "resnet*")
+    status, out, err = run("list", "vgg*")
     assert (status, out) == (2, "")
-    assert err == "groco list: no trained model matches 'resnet*'\n"
+    assert err == "groco list: no trained model matches 'vgg*'\n"
 
 
 def test_list_json(run):
