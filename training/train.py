@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import signal
 import sys
 import time
@@ -22,7 +21,7 @@ import keras
 import numpy as np
 
 from groco.models import create_model
-from training import checkpoints, datasets, devices, preprocess, tasks
+from training import checkpoints, datasets, devices, preprocess, processor, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
@@ -45,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, on_signal)
+    processor.keep_freed_memory()
     try:
         config = load_config(options.config, options.set)
         cluster = devices.connect(options.devices, options.hosts, options.seed)
@@ -94,6 +94,7 @@ def _run(
     config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
 ) -> dict[str, Any]:
     cluster.check_batch_size(config["batch_size"])
+    processor.warn_of_slow_bfloat16(config["precision"])
     info = datasets.info(config["dataset"])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
@@ -170,7 +171,7 @@ def _run(
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "devices": cluster.replicas,
-        "hardware": hardware(),
+        "hardware": processor.hardware(),
     }
     if cluster.first:
         checkpoints.write_json(folder / "result.json", result)
@@ -237,11 +238,6 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
 def describe(result: dict[str, Any]) -> str:
     """The scores of a result in words."""
     return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
-
-
-def hardware() -> str:
-    """What a run was made on, in words."""
-    return f"{os.cpu_count()} cores, {platform.machine()}"
 
 
 class _KeepWeights(keras.callbacks.Callback):

@@ -1,0 +1,77 @@
+"""What the processor offers: instructions, and memory that stays with the process."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from training import processor
+
+WITH_AMX = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu avx2 avx512f amx_bf16 amx_tile\nbugs\t\t: none\n"
+
+
+def test_features(tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text(WITH_AMX)
+    assert processor.features(file) == {"fpu", "avx2", "avx512f", "amx_bf16", "amx_tile"}
+    file.write_text("Features\t: fp asimd bf16\n")
+    assert processor.features(file) == {"fp", "asimd", "bf16"}
+    assert processor.features(tmp_path / "none") == set()
+
+
+def test_hardware(monkeypatch):
+    monkeypatch.setattr(processor, "features", lambda: {"avx512f", "amx_tile"})
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert processor.hardware().endswith(" cores, x86_64, AVX-512, AMX")
+    monkeypatch.setattr(processor, "features", set)
+    assert processor.hardware().endswith(" cores, x86_64")
+
+
+@pytest.mark.parametrize(
+    ("precision", "instructions", "on_cpu", "warns"),
+    [
+        ("mixed_bfloat16", {"avx2", "avx512f"}, True, True),
+        ("mixed_bfloat16", {"avx2", "avx512_bf16"}, True, False),
+        ("mixed_bfloat16", {"asimd", "bf16"}, True, False),
+        ("mixed_bfloat16", {"avx2"}, False, False),
+        ("mixed_bfloat16", set(), True, False),
+        ("float32", {"avx2"}, True, False),
+    ],
+)
+def test_warning_of_slow_bfloat16(monkeypatch, capsys, precision, instructions, on_cpu, warns):
+    monkeypatch.setattr(processor, "features", lambda: instructions)
+    monkeypatch.setattr(processor, "_computes_on_cpu", lambda: on_cpu)
+    processor.warn_of_slow_bfloat16(precision)
+    message = capsys.readouterr().err
+    assert ("--set precision=float32" in message) == warns
+    assert bool(message) == warns
+
+
+# In a process of its own: what it sets holds for the whole process.
+FREED = """
+import ctypes, sys
+from training.processor import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+libc = ctypes.CDLL("libc.so.6")
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+size = 200 * 2**20
+resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096
+before = resident()
+block = libc.malloc(size)
+ctypes.memset(block, 1, size)
+libc.free(block)
+print(resident() - before > size // 2)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_keep_freed_memory():
+    kept = {
+        mode: subprocess.run(
+            [sys.executable, "-c", FREED, mode], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for mode in ("kept", "given back")
+    }
+    assert kept == {"kept": "True", "given back": "False"}
