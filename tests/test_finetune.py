@@ -321,6 +321,28 @@ def test_labels_in_arrays_and_npz(tmp_path, rng):
     assert read_examples((images, [3, 3, 3, 3]), preprocess, ("3", "7", "0", "1")).labels.tolist() == [3] * 4
 
 
+def test_numbers_of_a_test_set_are_what_those_of_the_training_set_were(tmp_path, rng, classifier, monkeypatch):
+    """Names where the training set's were names, indices where the names of the classes were given."""
+    images = rng.integers(256, size=(6, 28, 28)).astype("uint8")
+    seen = []
+
+    def evaluate(self, model, held, batch_size):
+        seen.append([held.classes[k] for k in held.labels])
+        return {"test_error": 0.0}
+
+    monkeypatch.setattr("groco.finetuning.tuning._train", lambda *args: {})
+    monkeypatch.setattr("groco.finetuning.tasks.Task.evaluate", evaluate)
+    test = (images[:4], [2, 1, 2, 1])
+    groco.finetune(classifier, (images, [1, 2, 3, 1, 2, 3]), test=test, verbose=0)
+    folder = _as_folder(tmp_path / "digits", images, list("123123"))
+    groco.finetune(classifier, folder, test=test, verbose=0)
+    groco.finetune(classifier, (images, [0, 1, 2, 0, 1, 2]), test=test, classes=["1", "2", "3"], verbose=0)
+    groco.finetune(classifier, (images, list("abcabc")), test=test, verbose=0)
+    assert seen == [list("2121"), list("2121"), list("3232"), list("cbcb")]
+    with pytest.raises(ValueError, match="has other labels than 1, 2, 3: 0"):
+        groco.finetune(classifier, (images, [1, 2, 3, 1, 2, 3]), test=(images[:2], [0, 1]), verbose=0)
+
+
 def test_split_holds_out_the_same_share_of_each_class(rng):
     labels = np.repeat([0, 1, 2], [10, 20, 2])
     examples = read_examples(

@@ -101,11 +101,16 @@ def _segment(options, preprocess) -> int:
             raise CommandError(f"the map of {path!r} would replace it; give another folder with --output")
     if options.probabilities and len(preprocess.classes) > 1:
         raise CommandError(f"--probabilities is for one class; the model has {', '.join(preprocess.classes)}")
+    from groco.pretrained.files import sizes_of
+    from groco.pretrained.preprocessor import resize_image
+
     model, found = _load(options.name), []
     options.output.mkdir(parents=True, exist_ok=True)
     for path, target in zip(options.images, targets, strict=True):
         image = preprocess(preprocess.read([path], options.invert))
         probabilities = preprocess.probabilities(model.predict(image, verbose=0))[0]
+        if preprocess.resize:  # the map is of the size of its image
+            probabilities = resize_image(probabilities, sizes_of(Path(path), len(preprocess.size)))
         classes = _classes_of_pixels(probabilities)
         _write_map(target, probabilities[..., 0] if options.probabilities else classes, preprocess)
         indices = [1] if len(preprocess.classes) == 1 else range(len(preprocess.classes))

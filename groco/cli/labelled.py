@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from groco.cli.common import CommandError
-from groco.pretrained.labelled import MASKS, list_files, list_pairs, read_mask, read_npz
+from groco.pretrained.files import sizes_of
+from groco.pretrained.labelled import (
+    MASKS,
+    are_numbers,
+    encode_labels,
+    list_files,
+    list_pairs,
+    read_mask,
+    read_npz,
+    resize_images,
+    resize_mask,
+)
 
 
 def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -34,9 +45,14 @@ def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndar
     images, labels = read_npz(path, "labels")
     if len(images) != len(labels) or not len(labels) or labels.ndim != 1:
         raise CommandError(f"{str(path)!r} has {len(images)} images and labels of shape {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= len(preprocess.classes):
-        raise CommandError(f"{str(path)!r} has labels that are not 0 to {len(preprocess.classes) - 1}")
-    return _inverted(images, preprocess, invert), labels
+    named = are_numbers(preprocess.classes)
+    known = preprocess.classes if named else tuple(map(str, range(len(preprocess.classes))))
+    if labels.dtype.kind in "iu" and not set(map(str, np.unique(labels))) <= set(known):
+        counted = known == tuple(map(str, range(len(known))))
+        which = f"0 to {len(known) - 1}" if counted else ", ".join(known)
+        raise CommandError(f"{str(path)!r} has labels that are not {which}")
+    indices, _ = encode_labels(labels, len(images), preprocess.classes, str(path), named)
+    return _fitted(images, preprocess, invert, path), indices
 
 
 def read_masked(
@@ -58,24 +74,27 @@ def read_masked(
     images, masks = read_npz(path, MASKS)
     if len(images) != len(masks) or not len(images):
         raise CommandError(f"{str(path)!r} has {len(images)} images and {len(masks)} masks")
-    images = _inverted(images, preprocess, invert)
-    size = images.shape[1 : 1 + len(preprocess.size)]
+    sizes = images.shape[1 : 1 + len(preprocess.size)]
+    fitted = _fitted(images, preprocess, invert, path)
     return (
-        (images[i : i + 1], _mask(masks[i], size, preprocess, invert_masks, f"mask {i} of {str(path)!r}"))
+        (fitted[i : i + 1], _mask(masks[i], sizes, preprocess, invert_masks, f"mask {i} of {str(path)!r}"))
         for i in range(len(images))
     )
 
 
 def _pair(image: Path, mask: Path, preprocess, invert: bool, invert_masks: bool) -> tuple[np.ndarray, np.ndarray]:
-    images = preprocess.read([image], invert)
-    return images, _mask(read_mask(mask, len(preprocess.size)), images.shape[1:-1], preprocess, invert_masks, str(mask))
+    rank = len(preprocess.size)
+    sizes, found = sizes_of(image, rank), read_mask(mask, rank)
+    return preprocess.read([image], invert), _mask(found, sizes, preprocess, invert_masks, str(mask))
 
 
 def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str) -> np.ndarray:
+    """The classes of the points of an image of that size, as the model sees it."""
     if mask.shape == (*size, 1):
         mask = mask[..., 0]
     if mask.shape != size:
         raise CommandError(f"{where} has shape {mask.shape}, its image {size}")
+    mask = resize_mask(mask, preprocess)
     classes = len(preprocess.classes)
     if classes == 1:
         return (mask == 0) if inverted else (mask != 0)
@@ -84,5 +103,7 @@ def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str)
     return mask
 
 
-def _inverted(images: np.ndarray, preprocess, invert: bool) -> np.ndarray:
-    return np.asarray(preprocess.maximum, images.dtype) - images if invert else images
+def _fitted(images: np.ndarray, preprocess, invert: bool, path: Path) -> np.ndarray:
+    """Images of an array as they would be read from files: inverted if asked for, and of the model's size."""
+    images = preprocess.invert(images) if invert else images
+    return np.stack(resize_images(list(images), preprocess, str(path))) if preprocess.resize else images

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from groco.pretrained.files import sizes_of
 from groco.pretrained.labelled import (
-    ARRAY_SUFFIX,
     MASKS,
+    check_classes,
+    encode_labels,
     list_files,
     list_pairs,
-    read_array,
     read_mask,
     read_npz,
+    resize_images,
+    resize_mask,
 )
-from groco.pretrained.preprocessor import Preprocessor, resize_image
+from groco.pretrained.preprocessor import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def read_examples(
     classes: Sequence[str] | None = None,
     invert: bool = False,
     invert_masks: bool = False,
+    numbers_are_names: bool = False,
 ) -> Examples:
     """Reads and prepares all labelled examples.
 
@@ -57,6 +61,7 @@ def read_examples(
         classes: the names of the classes; by default those that are found.
         invert: the images are dark on light, and the model knows light on dark ones.
         invert_masks: the masks are 0 where the class is.
+        numbers_are_names: labels that are numbers are names among `classes`, not their indices.
 
     Raises:
         FileNotFoundError: if there is nothing.
@@ -83,7 +88,7 @@ def read_examples(
         shapes = [np.shape(image)[: len(preprocess.size)] for image in images]
         masks = _fit_masks(labels, shapes, preprocess, where)
         return Examples(inputs, *_encode_masks(masks, classes, invert_masks, where))
-    return Examples(inputs, *_encode_labels(labels, len(inputs), classes, where))
+    return Examples(inputs, *encode_labels(labels, len(inputs), classes, where, numbers_are_names))
 
 
 def split_examples(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
@@ -126,7 +131,7 @@ def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str]
     names = tuple(classes) if classes is not None else tuple(path.name for path in folders)
     if unknown := [path.name for path in folders if path.name not in names]:
         raise ValueError(f"{str(folder)!r} has other classes than {', '.join(names)}: {', '.join(unknown)}.")
-    _check_classes(names, str(folder))
+    check_classes(names, str(folder))
     files = [(file, names.index(path.name)) for path in folders for file in list_files(path)]
     inputs = _prepare_files([file for file, _ in files], preprocess, invert)
     return Examples(inputs, np.array([label for _, label in files]), names)
@@ -139,14 +144,14 @@ def _read_pairs(
     pairs = list_pairs(folder)
     rank, masks = len(preprocess.size), []
     for image, file in pairs:
-        mask, shape = read_mask(file, rank), _sizes(image, rank)
+        mask, shape = read_mask(file, rank), sizes_of(image, rank)
         if mask.shape != shape:
             raise ValueError(
                 f"{str(file)!r} is of {_product(mask.shape)}, its image {str(image)!r} of {_product(shape)}."
             )
         masks.append(mask)
     inputs = _prepare_files([image for image, _ in pairs], preprocess, invert)
-    fitted = np.stack([_resize_mask(mask, preprocess) for mask in masks])
+    fitted = np.stack([resize_mask(mask, preprocess) for mask in masks])
     return Examples(inputs, *_encode_masks(fitted, classes, invert_masks, str(folder / MASKS)))
 
 
@@ -154,7 +159,7 @@ def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) ->
     """All files, prepared. Their sizes are looked at before any is read whole."""
     rank, first = len(preprocess.size), None
     for file in files:
-        sizes = _sizes(file, rank)
+        sizes = sizes_of(file, rank)
         first = first or sizes
         if preprocess.resize:
             continue
@@ -171,27 +176,11 @@ def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) ->
     return preprocess(np.concatenate([preprocess.read([file], invert) for file in files]))
 
 
-def _sizes(file: Path, rank: int) -> tuple[int, ...]:
-    """The spatial sizes of an image or array, from the beginning of its file."""
-    if file.suffix.lower() == ARRAY_SUFFIX:
-        return read_array(file, mmap_mode="r").shape[:rank]
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            return image.height, image.width
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
-
-
 def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) -> np.ndarray:
     if not len(images):
         raise ValueError(f"{where} has no images.")
     if preprocess.resize:
-        arrays = [np.asarray(image) for image in images]
-        if odd := [array.shape for array in arrays if array.ndim not in (2, 3)]:
-            raise ValueError(f"{where} has an image of shape {odd[0]}; to be resized it has two axes, or three.")
-        images = [resize_image(array[..., None] if array.ndim == 2 else array, preprocess.size) for array in arrays]
+        images = resize_images(images, preprocess, where)
     try:
         array = np.asarray(images)
     except ValueError:
@@ -199,37 +188,9 @@ def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) 
     if array.ndim <= len(preprocess.size):
         raise ValueError(f"{where} needs an axis for the images, got images of shape {array.shape}.")
     try:
-        return preprocess(np.asarray(preprocess.maximum, array.dtype) - array if invert else array)
+        return preprocess(preprocess.invert(array) if invert else array)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-
-
-def _encode_labels(labels, number: int, classes, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Indices of classes, and their names: numbers count the classes that are given, else all labels are names."""
-    array = np.asarray(labels)
-    if array.ndim != 1 or len(array) != number or array.dtype.kind not in "iubUO":
-        raise ValueError(
-            f"{where}: labels are {number} whole numbers or names, one for each image, got {array.dtype} of shape "
-            f"{array.shape}."
-        )
-    if classes is not None and array.dtype.kind in "iub":
-        names = tuple(classes)
-        if array.min() < 0 or array.max() >= len(names):
-            raise ValueError(f"{where}: labels are 0 to {len(names) - 1}, got {array.min()} to {array.max()}.")
-        indices = array.astype(np.int64)
-    else:
-        distinct = np.unique(array)
-        names = tuple(classes) if classes is not None else tuple(map(str, distinct))
-        if unknown := [str(label) for label in distinct if str(label) not in names]:
-            raise ValueError(f"{where} has other labels than {', '.join(names)}: {', '.join(unknown)}.")
-        indices = np.array([names.index(str(label)) for label in array])
-    _check_classes(names, where)
-    return indices, names
-
-
-def _check_classes(names: tuple[str, ...], where: str) -> None:
-    if len(set(names)) < max(len(names), 2):
-        raise ValueError(f"{where} needs two classes or more, of different names, got {', '.join(names) or 'none'}.")
 
 
 def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, where: str) -> np.ndarray:
@@ -243,19 +204,8 @@ def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, w
         mask = mask[..., 0] if mask.ndim == rank + 1 and mask.shape[-1] == 1 else mask
         if mask.shape != shape:
             raise ValueError(f"{where}: mask {index} is of {_product(mask.shape)}, its image of {_product(shape)}.")
-        fitted.append(_resize_mask(mask, preprocess))
+        fitted.append(resize_mask(mask, preprocess))
     return np.stack(fitted)
-
-
-def _resize_mask(mask: np.ndarray, preprocess: Preprocessor) -> np.ndarray:
-    """Takes the nearest value where the images are resized."""
-    if not preprocess.resize:
-        return mask
-    places = [
-        (np.linspace(0, found, wanted, endpoint=False) + found / (2 * wanted)).astype(int)
-        for found, wanted in zip(mask.shape, cast(Any, preprocess.size), strict=True)
-    ]
-    return mask[np.ix_(*places)]
 
 
 def _encode_masks(masks: np.ndarray, classes, inverted: bool, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -277,7 +227,7 @@ def _encode_masks(masks: np.ndarray, classes, inverted: bool, where: str) -> tup
             f"{'' if names is None else f', 0 to {number - 1}'}; got the values {shown}."
         )
     names = names or tuple(map(str, values))
-    _check_classes(names, where)
+    check_classes(names, where)
     return masks.astype(np.int64), names
 
 

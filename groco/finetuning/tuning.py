@@ -21,6 +21,7 @@ from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
 from groco.models import create_model
 from groco.pretrained.folder import write_folder
+from groco.pretrained.labelled import are_numbers
 from groco.pretrained.loading import DESCRIPTION, load_from, read_description
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
@@ -140,7 +141,8 @@ def finetune(
     if test is None:
         train, held = split_examples(train, validation_split, seed)
     else:
-        held = read_examples(test, preprocess, train.classes, invert, invert_masks)
+        named = classes is None and are_numbers(train.classes)
+        held = read_examples(test, preprocess, train.classes, invert, invert_masks, numbers_are_names=named)
     if len(np.unique(train.labels)) < 2:
         raise ValueError("All labels to train on are the same; there is nothing to learn.")
     preprocess = replace(preprocess, classes=train.classes)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
-from groco.pretrained.preprocessor import IMAGE_SUFFIXES
+from groco.pretrained.files import IMAGE_SUFFIXES, is_array, open_picture, read_array, read_arrays
+from groco.pretrained.preprocessor import Preprocessor, resize_image
 
-ARRAY_SUFFIX = ".npy"
 IMAGES, MASKS = "images", "masks"
 
 
@@ -41,34 +42,17 @@ def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
     return [(file, found[MASKS][stem]) for stem, file in sorted(found[IMAGES].items())]
 
 
-def read_array(file: Path, **options) -> np.ndarray:
-    """An .npy; `options` as of `numpy.load`.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    try:
-        return np.load(file, allow_pickle=False, **options)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{str(file)!r} cannot be read as an array: {error}") from None
-
-
 def read_mask(file: Path, rank: int) -> np.ndarray:
     """A mask of `rank` axes; of several channels, if they are equal, as of a grey image saved in colour.
 
     Raises:
         ValueError: if it cannot be read, or has not one value at each point.
     """
-    if file.suffix.lower() == ARRAY_SUFFIX:
+    if is_array(file):
         mask = read_array(file)
     else:
-        from PIL import Image, UnidentifiedImageError
-
-        try:
-            with Image.open(file) as image:
-                mask = np.asarray(image.convert(image.mode.rstrip("Aa")) if image.mode in ("LA", "RGBA") else image)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{str(file)!r} cannot be read as an image: {error}") from None
+        with open_picture(file) as image:
+            mask = np.asarray(image.convert(image.mode.rstrip("Aa")) if image.mode in ("LA", "RGBA") else image)
     if mask.ndim == rank + 1 and (mask == mask[..., :1]).all():
         mask = mask[..., 0]
     if mask.ndim != rank:
@@ -85,8 +69,76 @@ def read_npz(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file or folder {str(path)!r}.")
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return content[IMAGES], content[labels]
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} is not an .npz with the arrays {IMAGES} and {labels}: {error}") from None
+    images, found = read_arrays(path, (IMAGES, labels))
+    if not images.ndim or not found.ndim:
+        raise ValueError(f"{str(path)!r} has single values as {IMAGES} or {labels}; it needs arrays.")
+    return images, found
+
+
+def resize_images(images: Sequence[np.ndarray], preprocess: Preprocessor, where: str) -> list[np.ndarray]:
+    """Images (height, width) or (height, width, channels) of any sizes, in the size that the preprocessor wants.
+
+    Raises:
+        ValueError: if one has another number of axes.
+    """
+    arrays = [np.asarray(image) for image in images]
+    if odd := [array.shape for array in arrays if array.ndim not in (2, 3)]:
+        raise ValueError(f"{where} has an image of shape {odd[0]}; to be resized it has two axes, or three.")
+    return [resize_image(array[..., None] if array.ndim == 2 else array, preprocess.size) for array in arrays]
+
+
+def resize_mask(mask: np.ndarray, preprocess: Preprocessor) -> np.ndarray:
+    """The mask of an image that the preprocessor resizes, if it does so: the nearest value at each point."""
+    if not preprocess.resize:
+        return mask
+    places = [
+        (np.linspace(0, found, wanted, endpoint=False) + found / (2 * wanted)).astype(int)
+        for found, wanted in zip(mask.shape, cast(Any, preprocess.size), strict=True)
+    ]
+    return mask[np.ix_(*places)]
+
+
+def encode_labels(
+    labels, number: int, classes: Sequence[str] | None, where: str, numbers_are_names: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Indices of the classes of so many images, and the names of the classes.
+
+    Args:
+        labels: names of classes, or numbers.
+        number: of images.
+        classes: the names of the classes; by default all labels, as they are written.
+        where: the labels are, for messages.
+        numbers_are_names: numbers are names among `classes`, not their indices.
+
+    Raises:
+        ValueError: if labels are neither, are of other classes, or there are not two classes.
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1 or len(array) != number or array.dtype.kind not in "iubUO":
+        raise ValueError(
+            f"{where}: labels are {number} whole numbers or names, one for each image, got {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    if classes is not None and array.dtype.kind in "iub" and not numbers_are_names:
+        names = tuple(classes)
+        if number and (array.min() < 0 or array.max() >= len(names)):
+            raise ValueError(f"{where}: labels are 0 to {len(names) - 1}, got {array.min()} to {array.max()}.")
+        indices = array.astype(np.int64)
+    else:
+        distinct = np.unique(array)
+        names = tuple(classes) if classes is not None else tuple(map(str, distinct))
+        if unknown := [str(label) for label in distinct if str(label) not in names]:
+            raise ValueError(f"{where} has other labels than {', '.join(names)}: {', '.join(unknown)}.")
+        indices = np.array([names.index(str(label)) for label in array], np.int64)
+    check_classes(names, where)
+    return indices, names
+
+
+def are_numbers(classes: Sequence[str]) -> bool:
+    """Whether the names of classes are whole numbers, so that labels which are numbers are taken as names."""
+    return all(name.removeprefix("-").isdecimal() for name in classes)
+
+
+def check_classes(names: tuple[str, ...], where: str) -> None:
+    if len(set(names)) < max(len(names), 2):
+        raise ValueError(f"{where} needs two classes or more, of different names, got {', '.join(names) or 'none'}.")

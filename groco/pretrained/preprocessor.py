@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from groco.pretrained.files import is_array, read_array, read_picture
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.metrics import TASKS
 from groco.pretrained.source import locate
 
 SCHEMA = 1
 PREPROCESSOR = "preprocessor.json"
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".npy")
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ class Preprocessor:
     def read(self, paths: Sequence[str | Path], invert: bool = False) -> np.ndarray:
         """Reads files, unprepared: images of any format that Pillow knows, or arrays of NumPy (.npy).
 
+        Grey images of 16 bits are scaled to 8: divided by 257.
+
         Args:
             paths: the files; each must have the model's size, and all the same, unless the preprocessor resizes them.
             invert: turn dark-on-light images into light-on-dark ones.
@@ -167,7 +169,13 @@ class Preprocessor:
                     "files of several sizes must be read one by one."
                 )
         batch = np.stack(images) if images else np.empty((0, *(n or 0 for n in self.size), self.channels), np.uint8)
-        return (np.asarray(self.maximum, batch.dtype) - batch) if invert else batch
+        return self.invert(batch) if invert else batch
+
+    def invert(self, images: np.ndarray) -> np.ndarray:
+        """Dark-on-light images as light-on-dark ones, `maximum - images`; of the same type where that holds them."""
+        fits = images.dtype.kind == "f" or (images.dtype == np.uint8 and self.maximum in range(256))
+        images = images if fits else images.astype(np.float32)
+        return np.asarray(self.maximum, images.dtype) - images
 
     def save(self, path: Path) -> None:
         """Writes preprocessor.json."""
@@ -235,7 +243,7 @@ class Preprocessor:
         """One file as an array with the channel axis."""
         if not path.is_file():
             raise FileNotFoundError(f"There is no image file {str(path)!r}.")
-        image = self._read_array(path) if path.suffix == ".npy" else self._read_picture(path)
+        image = read_array(path) if is_array(path) else self._read_picture(path)
         if self.channels == 1 and image.ndim == len(self.size):
             image = image[..., None]
         if self.resize and image.ndim == 3:
@@ -244,22 +252,10 @@ class Preprocessor:
             raise ValueError(f"{str(path)!r} has shape {image.shape}; the model needs images {self.describe()}.")
         return image
 
-    def _read_array(self, path: Path) -> np.ndarray:
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read as an array: {error}") from None
-
     def _read_picture(self, path: Path) -> np.ndarray:
-        from PIL import Image, UnidentifiedImageError
-
         if len(self.size) != 2 or self.channels not in (1, 3):
             raise ValueError(f"{str(path)!r} is not an .npy file; the model needs arrays {self.describe()}.")
-        try:
-            with Image.open(path) as file:
-                return np.asarray(file.convert("L" if self.channels == 1 else "RGB"))
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{str(path)!r} cannot be read as an image: {error}") from None
+        return read_picture(path, self.channels)
 
 
 def resize_image(image: np.ndarray, size: Sequence[int | None]) -> np.ndarray:

@@ -77,11 +77,16 @@ def golden_error(source: Source, model: keras.Model) -> tuple[int, float]:
     """The number of golden inputs, and the largest relative difference of an output of the model from the recorded.
 
     Raises:
-        PretrainedError: if it is more than 1e-4, or there are no golden inputs.
+        PretrainedError: if it is more than 1e-4, or there are no golden inputs, or none that the model takes.
     """
     path = source.folder / GOLDEN
     images, expected = read_golden(path)
-    prepared = Preprocessor.load(source.folder / PREPROCESSOR)(images)
+    try:
+        prepared = Preprocessor.load(source.folder / PREPROCESSOR)(images)
+    except PretrainedError:
+        raise
+    except ValueError as error:
+        raise PretrainedError(f"{path}: {error}") from None
     batches = [prepared[i : i + BATCH] for i in range(0, len(prepared), BATCH)]
     outputs = np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
     if outputs.shape != expected.shape:

@@ -1,6 +1,9 @@
 """`groco predict` and `groco evaluate`."""
 
 import json
+import shutil
+import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -154,6 +157,59 @@ def test_evaluate_segmentation_of_several_classes(classes_unet, run, tmp_path, r
     content = json.loads(out)
     assert content["pixel_error"] == pytest.approx((found != masks).mean())
     assert content["dice"] == pytest.approx(np.mean(dice))
+
+
+def test_labels_are_names_or_numbers(run, tmp_path, monkeypatch):
+    """Names of classes as they are; numbers as names if these are numbers, else as indices."""
+    images = digits()[0][:4]
+    model = groco.from_pretrained(NAME)
+    monkeypatch.setattr("groco.cli.inference._load", lambda name: model)
+    predicted = _outputs(model, groco.preprocessor(NAME), images).argmax(-1)
+
+    def wrong(classes, labels):
+        known = replace(groco.preprocessor(NAME), classes=classes)
+        monkeypatch.setattr(sys.modules["groco.pretrained.preprocessor"], "preprocessor", lambda name: known)
+        np.savez(tmp_path / "data.npz", images=images, labels=labels)
+        status, out, err = run("evaluate", NAME, "--data", tmp_path / "data.npz", "--json")
+        return json.loads(out)["wrong"] if status == 0 else err
+
+    letters, shifted = tuple("abcdefghij"), tuple(map(str, range(10, 20)))
+    assert wrong(letters, predicted) == 0
+    assert wrong(letters, [letters[k] for k in predicted]) == 0
+    assert wrong(shifted, predicted + 10) == 0
+    assert wrong(shifted, [str(k + 10) for k in predicted]) == 0
+    assert "has labels that are not 10, 11, 12" in wrong(shifted, predicted)
+    assert "has labels that are not 0 to 9" in wrong(letters, predicted + 10)
+    assert "has other labels than a, b" in wrong(letters, ["a", "b", "z", "a"])
+
+
+def test_maps_of_resized_images_have_the_size_of_the_images(unet, run, tmp_path, rng):
+    """And masks are compared with what the model sees."""
+    sized = tmp_path / "unet.sized"
+    shutil.copytree(unet, sized)
+    preprocess = replace(groco.preprocessor(unet), size=(8, 8), multiple_of=1, resize=True)
+    preprocess.save(sized / "preprocessor.json")
+    images, masks = rng.integers(0, 256, (2, 20, 12)).astype("uint8"), np.zeros((2, 20, 12), "uint8")
+    masks[:, :10] = 255
+    for kind, arrays in (("images", images), ("masks", masks)):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        for index, array in enumerate(arrays):
+            Image.fromarray(array).save(tmp_path / "pairs" / kind / f"{index}.png")
+    np.savez(tmp_path / "pairs.npz", images=images, masks=masks)
+    status, _, _ = run("predict", sized, tmp_path / "pairs" / "images" / "0.png", "--output", tmp_path / "maps")
+    assert status == 0
+    with Image.open(tmp_path / "maps" / "0.png") as file:
+        assert file.size == (12, 20)
+    contents = [
+        json.loads(run("evaluate", sized, "--data", tmp_path / data, "--json")[1]) for data in ("pairs", "pairs.npz")
+    ]
+    prepared = preprocess(preprocess.read([tmp_path / "pairs" / "images" / f"{i}.png" for i in range(2)]))
+    found = keras.ops.convert_to_numpy(groco.from_pretrained(sized)(prepared))[..., 0] >= 0
+    expected = np.zeros((8, 8), bool)
+    expected[:4] = True
+    for content in contents:
+        assert content["points"] == 2 * 8 * 8
+        assert content["pixel_error"] == pytest.approx((found != expected).mean())
 
 
 @pytest.mark.parametrize(

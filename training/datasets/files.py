@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from groco.pretrained.files import read_arrays
 
 
 def find(source: str | Path, names: Sequence[str], what: str, hint: str) -> list[Path]:
@@ -33,11 +34,7 @@ def read_npz(path: Path, shapes: dict[str, tuple[int | None, ...]], what: str) -
     Raises:
         ValueError: if the file is not an .npz, or an array is missing, of another type or of another shape.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in shapes}
-    except (KeyError, ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{str(path)!r} is not an .npz of {what}: {error}") from None
+    arrays = dict(zip(shapes, read_arrays(path, list(shapes), f"an .npz of {what}"), strict=True))
     for name, shape in shapes.items():
         array = arrays[name]
         fits = array.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))

@@ -7,12 +7,12 @@ comparable with it, not identical.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from groco.pretrained.files import read_arrays
 from training.datasets import Arrays, Info
 from training.datasets.files import find
 
@@ -73,11 +73,8 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
     else:
         (path,) = find(path, ["mnist.npz"], "MNIST", "Give an mnist.npz, or none to download it.")
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                x_train, y_train, x_test, y_test = (file[k] for k in ("x_train", "y_train", "x_test", "y_test"))
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{str(path)!r} is not an mnist.npz as keras.datasets has it: {error}") from None
+        names = ("x_train", "y_train", "x_test", "y_test")
+        x_train, y_train, x_test, y_test = read_arrays(path, names, "an mnist.npz as keras.datasets has it")
     images, labels = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
     if images.shape != (70_000, 28, 28) or images.dtype != np.uint8 or labels.shape != (70_000,):
         raise ValueError(

@@ -1,0 +1,100 @@
+"""Arrays and pictures from files. One that is damaged, or is not what it should be, is an error that names it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+ARRAY_SUFFIX = ".npy"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ARRAY_SUFFIX)
+
+
+def is_array(file: Path) -> bool:
+    """Whether a file is named as an array of NumPy, not as a picture."""
+    return file.suffix.lower() == ARRAY_SUFFIX
+
+
+def read_array(file: Path, **options) -> np.ndarray:
+    """An .npy; `options` as of `numpy.load`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        array = np.load(file, allow_pickle=False, **options)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("it is an archive of arrays (.npz)")
+        return array
+    except Exception as error:  # whatever a damaged file makes NumPy raise
+        raise ValueError(f"{str(file)!r} cannot be read as an array: {_first_line(error)}") from None
+
+
+def read_arrays(file: Path, names: Sequence[str], what: str | None = None) -> list[np.ndarray]:
+    """The arrays of these names in an .npz; `what` says what the file should be.
+
+    Raises:
+        ValueError: if it is no .npz, or has no such arrays.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as content:
+            return [content[name] for name in names]
+    except Exception as error:  # whatever a damaged file makes zipfile, zlib and NumPy raise
+        what = what or f"an .npz with the arrays {' and '.join(names)}"
+        raise ValueError(f"{str(file)!r} is not {what}: {_first_line(error)}") from None
+
+
+@contextlib.contextmanager
+def open_picture(file: Path) -> Iterator:
+    """A picture, of Pillow, to be used while it is open.
+
+    Raises:
+        ValueError: if it is none, or what is done with it fails.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                raise ValueError(f"it has {image.n_frames} pages; save each as a file of its own")
+            yield image
+    except Exception as error:  # whatever a damaged file makes Pillow raise
+        raise ValueError(f"{str(file)!r} cannot be read as an image: {_first_line(error)}") from None
+
+
+def read_picture(file: Path, channels: int) -> np.ndarray:
+    """A picture of 8 or 16 bits with 8: (height, width) uint8 for one channel, (height, width, 3) for three.
+
+    Raises:
+        ValueError: if it cannot be read, or has other values than of 8 or 16 bits.
+    """
+    with open_picture(file) as image:
+        return np.asarray(_with_8_bits(image).convert("L" if channels == 1 else "RGB"))
+
+
+def sizes_of(file: Path, rank: int) -> tuple[int, ...]:
+    """The spatial sizes of a picture or array, from the beginning of its file; raises ValueError if it is neither."""
+    if is_array(file):
+        return read_array(file, mmap_mode="r").shape[:rank]
+    with open_picture(file) as image:
+        return image.height, image.width
+
+
+def _with_8_bits(image):
+    """The picture, if it is grey with 16 bits scaled to 8. Pillow itself cuts off what is above 255."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        kind = "whole numbers" if image.mode == "I" else "floating point numbers"
+        raise ValueError(f"its values are {kind} of 32 bits; save it with 8 or 16 bits, or as an array (.npy)")
+    return image
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else repr(error)
