@@ -14,10 +14,10 @@ from groco.cli.finetuning import OPTIONS
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
 from groco.finetuning.tasks import dice
-from groco.finetuning.tuning import _head
 from groco.models import create_model
 from groco.pretrained import Preprocessor, PretrainedError
 from groco.pretrained.folder import write_folder
+from groco.pretrained.loading import head_layers
 from groco.testing import assert_equivariant
 
 INFORMATION = {
@@ -226,8 +226,8 @@ def test_the_head_is_new_unless_the_classes_are_the_same(classifier, rng, monkey
 )
 def test_the_head_is_what_knows_the_classes(architecture, head):
     channels = 3 if architecture in ("p4m_allcnn", "p4m_resnet20") else 1
-    assert head <= set(_head(architecture, {"input_shape": [32, 32, channels], "num_classes": 2}))
-    assert not any("stage" in name or "conv1" in name for name in _head(architecture, {"num_classes": 2}))
+    assert head <= set(head_layers(architecture, {"input_shape": [32, 32, channels], "num_classes": 2}))
+    assert not any("stage" in name or "conv1" in name for name in head_layers(architecture, {"num_classes": 2}))
 
 
 def test_segmentation_from_pairs_of_files(segmenter, tmp_path, rng, capsys):

@@ -8,6 +8,7 @@ labels. Labels with spatial axes (n, *spatial) move with the inputs. A config na
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,13 +27,21 @@ def apply(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray, rng: 
 
 
 def check(augmentations: Sequence) -> None:
-    """Raises ValueError unless each is a pair of a known name and a table of arguments."""
+    """Raises ValueError unless each is a pair of a known name and a table of arguments that it has."""
+    if not isinstance(augmentations, (list, tuple)):
+        raise ValueError(f"augment is a list of augmentations, got {augmentations!r}.")
     for entry in augmentations:
-        known = isinstance(entry, Sequence) and len(entry) == 2 and entry[0] in AUGMENTATIONS
-        if not known or not isinstance(entry[1], dict):
+        pair = isinstance(entry, (list, tuple)) and len(entry) == 2
+        if not pair or not isinstance(entry[0], str) or entry[0] not in AUGMENTATIONS or not isinstance(entry[1], dict):
             raise ValueError(
                 f"an augmentation is a pair of a name and a table of arguments, got {entry!r}; "
                 f"the names: {', '.join(AUGMENTATIONS)}."
+            )
+        name, arguments = entry
+        known = list(inspect.signature(AUGMENTATIONS[name]).parameters)[3:]
+        if unknown := sorted(set(map(str, arguments)) - set(known)):
+            raise ValueError(
+                f"the augmentation {name} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
             )
 
 

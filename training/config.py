@@ -51,7 +51,7 @@ def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
         close = difflib.get_close_matches(name, list_configs(), n=3)
         hint = f" Close names: {', '.join(close)}." if close else ""
         raise ValueError(f"There is no config {name!r}.{hint} There are {', '.join(list_configs())}.")
-    config = {**DEFAULTS, **copy.deepcopy(importlib.import_module(f"training.configs.{name}").CONFIG)}
+    config = copy.deepcopy({**DEFAULTS, **importlib.import_module(f"training.configs.{name}").CONFIG})
     for change in changes or []:
         key, separator, text = change.partition("=")
         if not separator:
@@ -70,13 +70,27 @@ def check(config: dict[str, Any]) -> None:
     if missing or unknown:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
         raise ValueError(f"{name}: the config {' and '.join(parts)}.")
+
+    def must(key: str, holds: bool, form: str) -> None:
+        if not holds:
+            raise ValueError(f"{name}: {key} is {form}, got {config[key]!r}.")
+
     for key in ("epochs", "batch_size", "checkpoint_every", "evaluate_batch", "workers"):
-        _check_count(name, key, config[key])
+        must(key, _is_count(config[key]), "a positive int")
     for key in ("train_examples", "examples_per_epoch"):
-        if config[key] is not None:
-            _check_count(name, key, config[key])
-    if config["preprocess"] not in preprocess.METHODS:
-        raise ValueError(f"{name}: preprocess is one of {', '.join(preprocess.METHODS)}, got {config['preprocess']!r}.")
+        must(key, config[key] is None or _is_count(config[key]), "None or a positive int")
+    for key in ("model_args", "dataset_args", "card"):
+        must(key, isinstance(config[key], dict), "a table")
+    must("dataset_args", set(config["dataset_args"]) <= {"variant"}, "a table of the variant")
+    made = "a table of class_name and config"
+    must("optimizer", _is_made_by_keras(config["optimizer"]), made)
+    must("schedule", config["schedule"] is None or _is_made_by_keras(config["schedule"]), f"None or {made}")
+    for key, off in (("label_smoothing", 0.0), ("ema_momentum", None)):
+        fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
+        must(key, fits, f"{off} or a number between 0 and 1")
+    must("precision", isinstance(config["precision"], str), "the name of a dtype policy")
+    must("jit_compile", config["jit_compile"] in ("auto", True, False), "auto, True or False")
+    must("preprocess", config["preprocess"] in list(preprocess.METHODS), f"one of {', '.join(preprocess.METHODS)}")
     datasets.info(config["dataset"])
     augment.check(config["augment"])
 
@@ -91,9 +105,15 @@ def in_steps(schedule: dict[str, Any], steps_per_epoch: int) -> dict[str, Any]:
     return {**schedule, "config": arguments}
 
 
-def _check_count(name: str, key: str, value) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}: {key} is a positive int, got {value!r}.")
+def _is_count(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_made_by_keras(value) -> bool:
+    """Whether it has the form of what Keras makes objects of."""
+    return (
+        isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict)
+    )
 
 
 def _set(config: dict[str, Any], path: list[str], value, change: str) -> None:
@@ -110,5 +130,5 @@ def _set(config: dict[str, Any], path: list[str], value, change: str) -> None:
 def _literal(text: str):
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that it documents
         return text

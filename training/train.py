@@ -9,6 +9,7 @@ had happened.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -27,6 +28,9 @@ from training.checkpoints import TrainingError
 from training.config import in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
 from training.results import scores
+
+# What may change while a run goes on: it makes no other net.
+FREE = ("changes", "workers", "checkpoint_every", "evaluate_batch", "card", "paper")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -117,6 +121,8 @@ def _run(
             raise TrainingError(f"the processes do not find the same checkpoint: {folder} has to be one shared folder.")
         if model is None:
             model = new_model(config, task, x_train.shape[1:], steps)
+        else:
+            check_unchanged(folder, config)
     start = made // steps
     history = checkpoints.read_history(folder)[:start]
     if cluster.first:
@@ -178,6 +184,27 @@ def _run(
     return result
 
 
+def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
+    """Raises TrainingError if a run was begun with other settings than it is to go on with.
+
+    Without a schedule, which would have been another, it may have more epochs.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{path} cannot be read ({error}).") from None
+    now = json.loads(json.dumps(config))
+    free = {*FREE, *(["epochs"] if now["schedule"] is None and now["epochs"] >= before.get("epochs", 0) else [])}
+    if changed := sorted(key for key in now if key not in free and before.get(key) != now[key]):
+        which = ", ".join(f"{key}={before.get(key)!r}, not {now[key]!r}" for key in changed)
+        raise TrainingError(
+            f"{folder} is of a run with {which}. Go on with its settings, give another folder by --runs, or remove it."
+        )
+
+
 def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Model:
     """The compiled net of a config; `steps` is the number of steps in an epoch."""
     model = _net(config, task, input_shape)
@@ -187,8 +214,12 @@ def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Mo
         settings["learning_rate"] = keras.optimizers.schedules.serialize(schedule)
     if config["ema_momentum"] is not None:
         settings |= {"use_ema": True, "ema_momentum": config["ema_momentum"]}
+    try:
+        optimizer = keras.optimizers.deserialize({**config["optimizer"], "config": settings})
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"no optimizer can be made of {config['optimizer']} ({error}).") from None
     model.compile(
-        optimizer=keras.optimizers.deserialize({**config["optimizer"], "config": settings}),
+        optimizer=optimizer,
         loss=task.loss(),
         metrics=task.metrics(),
         jit_compile=config["jit_compile"],
@@ -222,7 +253,10 @@ def renew_statistics(model: keras.Model, batches: Batches, most: int = 100) -> N
 
 def _net(config: dict[str, Any], task, input_shape) -> keras.Model:
     arguments = {"input_shape": input_shape, "num_classes": task.outputs, **config["model_args"]}
-    return create_model(config["model"], **arguments)
+    try:
+        return create_model(config["model"], **arguments)
+    except TypeError as error:
+        raise TrainingError(f"{config['model']} cannot be built with {config['model_args']}: {error}") from None
 
 
 def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Arrays, batch_size: int) -> dict[str, Any]:

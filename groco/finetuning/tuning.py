@@ -22,7 +22,7 @@ from groco.finetuning.tasks import Task, make_task
 from groco.models import create_model
 from groco.pretrained.folder import write_folder
 from groco.pretrained.labelled import are_numbers
-from groco.pretrained.loading import DESCRIPTION, load_from, read_description
+from groco.pretrained.loading import DESCRIPTION, head_layers, load_from, read_description
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
@@ -161,11 +161,13 @@ def finetune(
         arguments["classifier_activation"] = None
     task = make_task(known.task, len(train.classes))
     try:
-        head = _head(architecture, arguments)
+        head = head_layers(architecture, arguments)
     except ValueError as error:
         raise ValueError(
             f"{architecture} cannot be built for input_shape={arguments['input_shape']}: {error}"
         ) from None
+    if not head:
+        raise ValueError(f"{architecture} has no layer that knows the number of classes, so none can be new.")
     new_head = train.classes != known.classes
     model = _build(source, architecture, arguments, head if new_head else [], from_scratch)
     task.check(model, source.label)
@@ -241,18 +243,6 @@ def _crop(window: int, train: Examples):
     if window > min(sizes):
         raise ValueError(f"A window of {window} points does not fit images of {' x '.join(map(str, sizes))}.")
     return crop(window)
-
-
-def _head(architecture: str, arguments: dict[str, Any]) -> list[str]:
-    """The names of the layers whose weights depend on the number of classes."""
-    few, many = (
-        create_model(architecture, **{**arguments, "num_classes": arguments["num_classes"] + extra}) for extra in (0, 1)
-    )
-    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in model.layers} for model in (few, many)]
-    head = [name for name in shapes[0] if shapes[0][name] != shapes[1][name]]
-    if not head:
-        raise ValueError("it has no layer that knows the number of classes, so none can be new.")
-    return head
 
 
 def _build(source: Source, architecture: str, arguments: dict[str, Any], new: list[str], from_scratch: bool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,17 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
     if not changes:
         return trained
     model = builder(**{**arguments, **changes})
-    _transfer(trained, model, source.label, head_may_differ="num_classes" in changes)
+    new = head_layers(description["architecture"], {**arguments, **changes}) if "num_classes" in changes else []
+    _transfer(trained, model, source.label, new)
     return model
+
+
+def head_layers(architecture: str, arguments: dict[str, Any]) -> list[str]:
+    """The names of the layers whose weights depend on the number of classes."""
+    builder, number = get_builder(architecture), arguments["num_classes"]
+    few, many = (builder(**{**arguments, "num_classes": n}) for n in (number, number + 1))
+    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in model.layers} for model in (few, many)]
+    return [name for name in shapes[0] if shapes[0][name] != shapes[1].get(name)]
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -179,7 +189,7 @@ def _compile(model: keras.Model, include_top: bool) -> None:
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits), metrics=["accuracy"])
 
 
-def _transfer(trained: keras.Model, model: keras.Model, name: str, head_may_differ: bool) -> None:
+def _transfer(trained: keras.Model, model: keras.Model, name: str, may_be_new: Sequence[str]) -> None:
     """Copies the weights of all layers that both models have; says which layers are new."""
     sources = {layer.name: layer for layer in trained.layers}
     fresh = []
@@ -189,7 +199,7 @@ def _transfer(trained: keras.Model, model: keras.Model, name: str, head_may_diff
         source = sources.get(layer.name)
         if source is not None and [w.shape for w in source.weights] == [w.shape for w in layer.weights]:
             layer.set_weights(source.get_weights())
-        elif head_may_differ and source is not None:
+        elif layer.name in may_be_new:
             fresh.append(layer.name)
         else:
             raise PretrainedError(

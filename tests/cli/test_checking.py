@@ -99,6 +99,16 @@ def test_verify_finds_what_was_changed(run, tmp_path, monkeypatch, caplog):
     assert "golden.npz has" in err
 
 
+def test_verify_goes_on_after_golden_inputs_that_the_model_does_not_take(run, tmp_path, unet):
+    content = dict(np.load(unet / "golden.npz"))
+    np.savez(unet / "golden.npz", **{**content, "images": content["images"][:, :, :7]})
+    status, out, err = run("verify", unet, NAME)
+    assert status == 1
+    assert [line.split("\t")[-1] for line in out.splitlines()] == ["FAILED", "ok"]
+    assert err.startswith("groco verify: ")
+    assert "golden.npz: The model needs images of any x any pixels" in err
+
+
 def test_verify_takes_all_by_default(run, monkeypatch):
     asked = []
 

@@ -26,6 +26,7 @@ import groco
 from groco.models import get_builder
 from groco.pretrained import PretrainedError
 from groco.pretrained.manifest import MANIFEST, release
+from groco.pretrained.safety import check_weights
 from groco.pretrained.source import locate
 from tests.pretrained.conftest import NAME, REPO
 
@@ -472,6 +473,20 @@ def test_weights_that_reach_out_or_swell(kind, checkout, tmp_path, outcome):
     with pytest.raises(PretrainedError, match=message) as error:
         groco.from_pretrained(folder)
     outcome(f"a file of weights with {kind}", error.value)
+
+
+def test_weights_with_a_byte_that_is_wrong(checkout):
+    """They are read, or refused by name, whatever h5py makes of it."""
+    file = checkout / "zoo" / NAME / WEIGHTS
+    content, refused = file.read_bytes(), 0
+    for place in range(0, 4000, 40):
+        file.write_bytes(content[:place] + bytes([255 - content[place]]) + content[place + 1 :])
+        try:
+            check_weights(file)
+        except PretrainedError as error:
+            assert WEIGHTS in str(error)
+            refused += 1
+    assert refused > 5
 
 
 def test_weights_in_another_file_in_place_of_a_weight(checkout, tmp_path):

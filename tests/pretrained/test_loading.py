@@ -101,6 +101,8 @@ def test_what_cannot_be_changed():
         PretrainedError, match=r"layer 'conv1' does not fit.*only num_classes, include_top, input_shape"
     ):
         groco.from_pretrained(NAME, input_shape=(28, 28, 3))
+    with pytest.raises(PretrainedError, match="layer 'conv1' does not fit"):
+        groco.from_pretrained(NAME, num_classes=3, input_shape=(28, 28, 3))
     with pytest.raises(PretrainedError, match="does not fit"):
         groco.from_pretrained(NAME, width=11)
 

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,30 @@ def test_killed_within_an_epoch_and_resumed(signal, status, unbroken, tmp_path):
     assert not (tmp_path / "tiny-seed0" / "result.json").exists()
     assert _train(tmp_path, *FULL, "--resume") == 0
     _assert_same(tmp_path, unbroken)
+
+
+def test_a_run_does_not_go_on_with_other_settings(unbroken, tmp_path, capsys):
+    """What makes another net is refused; what does not is not."""
+    runs = tmp_path / "runs"
+    shutil.copytree(unbroken, runs)
+    for change, message in (
+        ("batch_size=5", "batch_size=8, not 5"),
+        ("epochs=5", "epochs=4, not 5"),
+        ("model_args.dropout=0.5", "model_args={'dropout': 0.3}, not {'dropout': 0.5}"),
+        ("optimizer.config.learning_rate=0.5", "optimizer="),
+    ):
+        assert _train(runs, *FULL, "--set", change, "--resume") == 1
+        assert f"tiny-seed0 is of a run with {message}" in capsys.readouterr().err
+    _assert_same(runs, unbroken)
+    assert _train(runs, *FULL, "--set", "workers=1", "--set", "evaluate_batch=7", "--resume") == 0
+    _assert_same(runs, unbroken)
+
+
+def test_more_epochs_without_a_schedule(tmp_path):
+    for runs, epochs in ((tmp_path / "once", ["2"]), (tmp_path / "twice", ["1", "2"])):
+        for number in epochs:
+            assert _train(runs, "--set", f"epochs={number}", "--set", "schedule=None", "--resume") == 0
+    assert _history(tmp_path / "once") == _history(tmp_path / "twice")
 
 
 def test_a_finished_run_resumed_is_the_same(unbroken, tmp_path):

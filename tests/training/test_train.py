@@ -137,11 +137,49 @@ def test_configs(name):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [("epochs", "form key=value"), ("epoch=3", "has no 'epoch'"), ("model.width=3", "no section 'model'")],
+    [
+        ("epochs", "form key=value"),
+        ("epoch=3", "has no 'epoch'"),
+        ("model.width=3", "no section 'model'"),
+        ("epochs=0", "epochs is a positive int, got 0"),
+        ("train_examples=none", "train_examples is None or a positive int, got 'none'"),
+        ("batch_size={[]:1}", "batch_size is a positive int"),
+        ("model_args=3", "model_args is a table, got 3"),
+        ("dataset_args.foo=1", "dataset_args is a table of the variant, got .*foo"),
+        ("optimizer=adam", "optimizer is a table of class_name and config, got 'adam'"),
+        ("schedule=cosine", "schedule is None or a table of class_name and config"),
+        ("label_smoothing=lots", "label_smoothing is 0.0 or a number between 0 and 1"),
+        ("ema_momentum=1.5", "ema_momentum is None or a number between 0 and 1"),
+        ("precision=16", "precision is the name of a dtype policy"),
+        ("jit_compile=never", "jit_compile is auto, True or False"),
+        ("preprocess=['none']", "preprocess is one of"),
+        ("augment=None", "augment is a list of augmentations, got None"),
+        ("augment=3", "augment is a list of augmentations, got 3"),
+        ("augment=[[['flip'],{}]]", "an augmentation is a pair"),
+        ("augment=[['flip',{'p':1}]]", "flip has no argument p; it has probability"),
+    ],
 )
 def test_wrong_changes(change, message):
     with pytest.raises(ValueError, match=message):
         load_config("p4cnn_rotmnist", [change])
+
+
+def test_a_model_or_optimizer_that_cannot_be_made(mnist_file, small, tmp_path, capsys):
+    for change, message in (
+        ("model_args.dropout=yes", "z2cnn cannot be built with {'dropout': 'yes'}"),
+        ("optimizer.config.speed=1", "no optimizer can be made of {'class_name': 'Adam', 'config': {'learning_rate'"),
+        ("optimizer.class_name=Adamm", "Adamm"),
+    ):
+        arguments = ["--data", str(mnist_file), "--runs", str(tmp_path / change), "--set", change]
+        assert train.main(["z2cnn_rotmnist", *arguments]) == 1
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.startswith("training: ")
+
+
+def test_changes_stay_in_one_config():
+    assert load_config("p4cnn_rotmnist", ["dataset_args.variant=original"])["dataset_args"] == {"variant": "original"}
+    assert load_config("z2cnn_rotmnist")["dataset_args"] == {}
 
 
 def test_changes():
