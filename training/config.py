@@ -65,7 +65,7 @@ def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
 def check(config: dict[str, Any]) -> None:
     """Raises ValueError that names the first entry of a config that is not understood."""
     name = config.get("name", "config")
-    missing = [key for key in REQUIRED if key not in config]
+    missing = [key for key in (*REQUIRED, *DEFAULTS) if key not in config]
     unknown = sorted(set(config) - set(REQUIRED) - set(DEFAULTS) - {"seed"})
     if missing or unknown:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)

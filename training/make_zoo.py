@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
     for run in options.runs:
+        if not (run / "result.json").is_file():
+            raise FileNotFoundError(f"{str(run)!r} is no folder of a finished run: it has no result.json.")
         result = read_json(run / "result.json")
         if result["changes"]:
             changed = ", ".join(result["changes"])
@@ -50,11 +52,20 @@ def main(arguments: list[str] | None = None) -> int:
         if not folder.exists() or read_json(folder / "groco.json")["metrics"]["seeds"][0] == result["seed"]:
             write_entry(folder, run, options.data, options.results)
             print(f"wrote {folder}")
-    for folder in sorted(options.zoo.iterdir()):
+    for folder in entries(options.zoo):
         refresh(folder, options.results)
     write_manifest(options.manifest, manifest_of(options.zoo, options.manifest))
     print(f"wrote {options.manifest}")
     return 0
+
+
+def entries(zoo: Path) -> list[Path]:
+    """The folders of the entries; not what systems and broken writes leave beside them."""
+    return sorted(folder for folder in zoo.iterdir() if (folder / "groco.json").is_file() and _is_shown(folder))
+
+
+def _is_shown(path: Path) -> bool:
+    return not path.name.startswith(".")
 
 
 def write_entry(folder: Path, run: Path, data: str | Path | None = None, results: Path = RESULTS) -> None:
@@ -120,7 +131,7 @@ def manifest_of(zoo: Path, path: Path) -> dict[str, Any]:
     """The manifest of all folders of the zoo. What is on the Hub stays so in it, as long as no file has changed."""
     before = read_json(path)["models"] if path.is_file() else {}
     models = {}
-    for folder in sorted(zoo.iterdir()):
+    for folder in entries(zoo):
         description = read_json(folder / "groco.json")
         models[folder.name] = {
             "architecture": description["architecture"],
@@ -130,7 +141,9 @@ def manifest_of(zoo: Path, path: Path) -> dict[str, Any]:
             "revision": None,
             **{key: description[key] for key in ("parameters", "metrics", "paper", "recipe", "licence")},
             "files": {
-                file.name: {"size": file.stat().st_size, "sha256": sha256_of(file)} for file in sorted(folder.iterdir())
+                file.name: {"size": file.stat().st_size, "sha256": sha256_of(file)}
+                for file in sorted(folder.iterdir())
+                if _is_shown(file)
             },
         }
         known = before.get(folder.name, {})
@@ -179,4 +192,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (ValueError, OSError) as problem:
+        print(f"training: {problem}", file=sys.stderr)
+        sys.exit(1)

@@ -12,7 +12,7 @@ from keras import ops
 from groco.layers import GlobalGroupAveragePooling2D, GroupBatchNormalization, GroupConv2D
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
-from training import checkpoints, make_zoo, train
+from training import checkpoints, evaluate, make_zoo, train
 from training import results as training_results
 from training.batches import Batches
 from training.config import list_configs, load_config
@@ -195,13 +195,16 @@ def test_zoo_entries_from_runs(unbroken, tmp_path):
     zoo.mkdir()
     results.mkdir()
     where = ["--zoo", str(zoo), "--results", str(results), "--manifest", str(manifest)]
+    (zoo / ".DS_Store").touch()
+    (zoo / ".z2cnn.rotmnist-left").mkdir()
     for _ in range(2):  # an entry that is there is replaced whole
         assert make_zoo.main([str(folder), *where]) == 0
     (entry,) = parse_manifest(json.loads(manifest.read_text())).values()
     assert entry.name == "z2cnn.rotmnist"
     assert (entry.metrics["test_error"], entry.metrics["test_error_std"]) == (result["test_error"], None)
     assert {f.name for f in (zoo / "z2cnn.rotmnist").iterdir()} == set(entry.files)
-    assert [f.name for f in zoo.iterdir()] == ["z2cnn.rotmnist"]
+    assert {f.name for f in zoo.iterdir()} == {".DS_Store", ".z2cnn.rotmnist-left", "z2cnn.rotmnist"}
+    (zoo / "z2cnn.rotmnist" / ".DS_Store").touch()
     loaded = keras.saving.load_model(Path(zoo / "z2cnn.rotmnist"))
     for a, b in zip(loaded.get_weights(), _weights(folder), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -211,6 +214,7 @@ def test_zoo_entries_from_runs(unbroken, tmp_path):
     assert make_zoo.main(where) == 0
     (again,) = parse_manifest(json.loads(manifest.read_text())).values()
     assert again.files["model.weights.h5"] == entry.files["model.weights.h5"]
+    assert set(again.files) == set(entry.files)
     assert again.metrics["seeds"] == [1, 2]
     assert again.metrics["test_error_mean"] == pytest.approx(0.75 * result["test_error"])
     assert "mean of 2 seeds" in (zoo / "z2cnn.rotmnist" / "README.md").read_text()
@@ -221,6 +225,21 @@ def test_zoo_entries_are_of_unchanged_configs(unbroken, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps({**result, "changes": ["epochs=4"]}))
     with pytest.raises(ValueError, match="changed config, epochs=4"):
         make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])
+    with pytest.raises(FileNotFoundError, match="nowhere' is no folder of a finished run"):
+        make_zoo.main(["nowhere", "--zoo", str(tmp_path), "--results", str(tmp_path)])
+
+
+def test_the_net_of_a_run_is_evaluated_again(unbroken, mnist_file, small, tmp_path, capsys):
+    folder, result = unbroken
+    assert evaluate.main([str(folder), "--data", str(mnist_file)]) == 0
+    stated = f"{100 * result['test_error']:.2f} %"
+    assert f"test error {stated}, stated: {stated}" in capsys.readouterr().out
+    for name in ("result.json", "config.json"):
+        content = json.loads((folder / name).read_text())
+        content.pop("evaluate_batch", None)
+        (tmp_path / name).write_text(json.dumps(content))
+    assert evaluate.main([str(tmp_path), "--data", str(mnist_file)]) == 1
+    assert capsys.readouterr().err == "training: z2cnn.rotmnist: the config lacks evaluate_batch.\n"
 
 
 def test_statistics_are_those_of_the_averaged_weights():
