@@ -7,7 +7,7 @@ convolution to the classes: 28-26-24-12-10-8-6-4-1. Batch normalisation has the 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 from keras import layers
@@ -30,9 +30,8 @@ _TOP_SIZE = 4
 _POOLINGS = ("max", "avg")
 _GROUP_POOLS = {"max": GlobalGroupMaxPooling2D, "avg": GlobalGroupAveragePooling2D}
 _PLANAR_POOLS = {"max": layers.GlobalMaxPooling2D, "avg": layers.GlobalAveragePooling2D}
-_NORM = {"momentum": 0.9, "epsilon": 2e-5}
-_GROUP_NORM = functools.partial(GroupBatchNormalization, **_NORM, **LAST)
-_PLANAR_NORM = functools.partial(layers.BatchNormalization, **_NORM)
+_GROUP_NORM = functools.partial(GroupBatchNormalization, momentum=0.9, epsilon=2e-5, **LAST)
+_PLANAR_NORM = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=2e-5)
 
 
 @register_model
@@ -162,8 +161,8 @@ def p4cnn_rp(
     def pool(x, size: int, name: str):
         if size > 1:
             x = GroupMaxPooling2D(size, group=group, name=name, **LAST)(x)
-        rotations = {"group": group, "subgroup": "P1", "keepdims": False}
-        return GroupMaxPooling2D(1, **rotations, name=f"rotation_{name}", **LAST)(x)
+        name = f"rotation_{name}"
+        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=name, **LAST)(x)
 
     inputs = keras.Input(input_shape, name="image")
     outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
@@ -185,7 +184,7 @@ def _body(x, convolve: Callable, normalization: Callable, pool: Callable, width:
     return x
 
 
-def _global_pool(x, pools: dict[str, Callable], pooling: str, **kwargs):
+def _global_pool(x, pools: Mapping[str, Callable], pooling: str, **kwargs):
     return pools[check_choice("pooling", pooling, _POOLINGS)](name="global_pool", **kwargs, **LAST)(x)
 
 
