@@ -13,6 +13,10 @@ from groco.models.sizes import check_parities, take_multiples
 
 EXACT, PAPER = "exact", "paper"
 
+# For every layer with a data format: what input_shape says, and what trained models and preprocessors are, whatever
+# Keras is set to.
+LAST: dict[str, Any] = {"data_format": "channels_last"}
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -32,7 +36,7 @@ class Blocks:
     def layer(self, kind: str, /, **kwargs) -> keras.layers.Layer:
         """A group layer by its name without the dimension: `"GroupConv"`, `"GroupConv|Transpose"`."""
         stem, _, suffix = kind.partition("|")
-        return getattr(layers, f"{stem}{self.rank}D{suffix}")(**kwargs)
+        return getattr(layers, f"{stem}{self.rank}D{suffix}")(**kwargs, **LAST)
 
     def group(self, group: GroupLike) -> Group:
         return get_group(group, self.rank)
@@ -63,7 +67,7 @@ class Blocks:
         window = tuple(1 if size is not None and size % 2 else 2 for size in sizes)
         if len(x.shape) == self.rank + 2:
             pooling = getattr(keras.layers, f"AveragePooling{self.rank}D")
-            return pooling(window, strides=1, padding="valid", name=name)(x)
+            return pooling(window, strides=1, padding="valid", name=name, **LAST)(x)
         pooled = self.layer("GroupAveragePooling", pool_size=window, strides=1, padding="valid", group=group, name=name)
         return pooled(x)
 
@@ -79,7 +83,7 @@ class Blocks:
         return take_multiples(name, inputs, 2**halvings, always=False)
 
     def norm(self, x, name: str):
-        return layers.GroupBatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
+        return layers.GroupBatchNormalization(momentum=0.9, epsilon=1e-5, name=name, **LAST)(x)
 
     def norm_relu(self, x, name: str):
         return keras.layers.Activation("relu", name=f"{name}_relu")(self.norm(x, f"{name}_norm"))

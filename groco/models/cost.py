@@ -51,7 +51,7 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
     if not shapes:
         return 0
     spatial_rank = len(layer.output.shape) - (3 if hasattr(layer, "subgroup") else 2)
-    orientations = layer.subgroup.order if hasattr(layer, "subgroup") else 1
+    orientations = _orientations(layer)
     before, after = (_points(layer, tensor, spatial_rank) for tensor in (layer.input, layer.output))
     if isinstance(layer, BaseSeparableGroupConv) and layer.factorization == "g" and "pointwise_kernel" in shapes:
         # One convolution with the product of both, which has the orientations of the pointwise kernel.
@@ -63,6 +63,13 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
         points = before if first or isinstance(layer, _TRANSPOSED) else after
         total += math.prod(shape) * orientations * points
     return total
+
+
+def _orientations(layer: keras.layers.Layer) -> int:
+    """How often the kernel is used at each point, turned."""
+    if isinstance(layer, BaseGroupConvTranspose) and len(layer.input.shape) == layer.rank + 2:
+        return layer.group.order  # an image is lifted to the whole group
+    return layer.subgroup.order if hasattr(layer, "subgroup") else 1
 
 
 def _points(layer: keras.layers.Layer, tensor, rank: int) -> int:

@@ -6,7 +6,8 @@ convolution to the classes: 28-26-24-12-10-8-6-4-1. Batch normalisation has the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 
 import keras
 from keras import layers
@@ -20,7 +21,7 @@ from groco.layers import (
     GroupMaxPooling2D,
     SeparableGroupConv2D,
 )
-from groco.models.blocks import check_choice
+from groco.models.blocks import LAST, check_choice
 from groco.models.registry import register_model, register_variants
 
 _DEPTH = 6
@@ -29,6 +30,8 @@ _TOP_SIZE = 4
 _POOLINGS = ("max", "avg")
 _GROUP_POOLS = {"max": GlobalGroupMaxPooling2D, "avg": GlobalGroupAveragePooling2D}
 _PLANAR_POOLS = {"max": layers.GlobalMaxPooling2D, "avg": layers.GlobalAveragePooling2D}
+_GROUP_NORM = functools.partial(GroupBatchNormalization, momentum=0.9, epsilon=2e-5, **LAST)
+_PLANAR_NORM = functools.partial(layers.BatchNormalization, momentum=0.9, epsilon=2e-5)
 
 
 @register_model
@@ -59,16 +62,16 @@ def z2cnn(
     """
 
     def convolve(x, filters: int, size: int, name: str):
-        return layers.Conv2D(filters, size, kernel_initializer=_initializer(), name=name)(x)
+        return layers.Conv2D(filters, size, kernel_initializer=_initializer(), name=name, **LAST)(x)
 
     def pool(x, size: int, name: str):
-        return layers.MaxPooling2D(size, name=name)(x) if size > 1 else x
+        return layers.MaxPooling2D(size, name=name, **LAST)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, layers.BatchNormalization, pool, width, dropout)
+    outputs = _body(inputs, convolve, _PLANAR_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = _PLANAR_POOLS[check_choice("pooling", pooling, _POOLINGS)](name="global_pool")(outputs)
+        outputs = _global_pool(outputs, _PLANAR_POOLS, pooling)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -105,16 +108,16 @@ def p4cnn(
     group = get_group(group, 2)
 
     def convolve(x, filters: int, size: int, name: str):
-        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
+        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name, **LAST)(x)
 
     def pool(x, size: int, name: str):
-        return GroupMaxPooling2D(size, group=group, name=name)(x) if size > 1 else x
+        return GroupMaxPooling2D(size, group=group, name=name, **LAST)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
+    outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = _GROUP_POOLS[check_choice("pooling", pooling, _POOLINGS)](group=group, name="global_pool")(outputs)
+        outputs = _global_pool(outputs, _GROUP_POOLS, pooling, group=group)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -153,18 +156,19 @@ def p4cnn_rp(
     group = get_group(group, 2)
 
     def convolve(x, filters: int, size: int, name: str):
-        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
+        return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name, **LAST)(x)
 
     def pool(x, size: int, name: str):
         if size > 1:
-            x = GroupMaxPooling2D(size, group=group, name=name)(x)
-        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=f"rotation_{name}")(x)
+            x = GroupMaxPooling2D(size, group=group, name=name, **LAST)(x)
+        name = f"rotation_{name}"
+        return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=name, **LAST)(x)
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
+    outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
-        outputs = _GROUP_POOLS[check_choice("pooling", pooling, _POOLINGS)](group=group, name="global_pool")(outputs)
+        outputs = _global_pool(outputs, _GROUP_POOLS, pooling, group=group)
         outputs = layers.Activation(classifier_activation or "linear", name="classes")(outputs)
     return keras.Model(inputs, outputs, name=name)
 
@@ -172,12 +176,16 @@ def p4cnn_rp(
 def _body(x, convolve: Callable, normalization: Callable, pool: Callable, width: int, dropout: float):
     for depth in range(1, _DEPTH + 1):
         x = convolve(x, width, 3, f"conv{depth}")
-        x = normalization(momentum=0.9, epsilon=2e-5, name=f"norm{depth}")(x)
+        x = normalization(name=f"norm{depth}")(x)
         x = layers.Activation("relu", name=f"relu{depth}")(x)
         if dropout and depth != _POOL_AFTER:
             x = layers.Dropout(dropout, name=f"dropout{depth}")(x)
         x = pool(x, 2 if depth == _POOL_AFTER else 1, f"pool{depth}")
     return x
+
+
+def _global_pool(x, pools: Mapping[str, Callable], pooling: str, **kwargs):
+    return pools[check_choice("pooling", pooling, _POOLINGS)](name="global_pool", **kwargs, **LAST)(x)
 
 
 def _initializer(scale: float = 1.0) -> keras.initializers.Initializer:
@@ -223,7 +231,7 @@ def separable_p4cnn(
 
     def convolve(x, filters: int, size: int, name: str):
         if len(x.shape) == 4:
-            return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name)(x)
+            return GroupConv2D(filters, size, group=group, kernel_initializer=_initializer(), name=name, **LAST)(x)
         return SeparableGroupConv2D(
             filters,
             size,
@@ -233,18 +241,19 @@ def separable_p4cnn(
             group=group,
             factorization=factorization,
             name=name,
+            **LAST,
         )(x)
 
     def pool(x, size: int, name: str):
-        return GroupMaxPooling2D(size, group=group, name=name)(x) if size > 1 else x
+        return GroupMaxPooling2D(size, group=group, name=name, **LAST)(x) if size > 1 else x
 
     inputs = keras.Input(input_shape, name="image")
-    outputs = _body(inputs, convolve, GroupBatchNormalization, pool, width, dropout)
+    outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     outputs = convolve(outputs, width, _TOP_SIZE, "conv_top")
-    outputs = GroupBatchNormalization(momentum=0.9, epsilon=2e-5, name="norm_top")(outputs)
+    outputs = _GROUP_NORM(name="norm_top")(outputs)
     outputs = layers.Activation("relu", name="relu_top")(outputs)
     if include_top:
-        outputs = _GROUP_POOLS[check_choice("pooling", pooling, _POOLINGS)](group=group, name="global_pool")(outputs)
+        outputs = _global_pool(outputs, _GROUP_POOLS, pooling, group=group)
         outputs = layers.Dense(num_classes, activation=classifier_activation, name="head")(outputs)
     return keras.Model(inputs, outputs, name=name)
 

@@ -68,6 +68,8 @@ def get_builder(name: str) -> Callable[..., keras.Model]:
 def create_model(name: str, **kwargs) -> keras.Model:
     """A new, untrained model of an architecture; `kwargs` are those of its builder.
 
+    It is channels last, and `input_shape` is (*spatial, channels), whatever `keras.config.image_data_format()` says.
+
     Raises:
         ValueError: if there is no such architecture, or an argument is not one of its builder's or does not fit.
     """

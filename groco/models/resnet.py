@@ -7,7 +7,7 @@ import math
 import keras
 
 from groco.groups import Group, GroupLike
-from groco.models.blocks import EXACT, PAPER, Blocks, check_choice, check_widths, classify
+from groco.models.blocks import EXACT, LAST, PAPER, Blocks, check_choice, check_widths, classify
 from groco.models.registry import register_variants
 from groco.models.sizes import check_parities, take_multiples
 
@@ -263,7 +263,7 @@ def _space_pool(x, pooling: str):
     """(batch, |group| channels): pooled over space, not over the group."""
     kind = {"avg": "Average", "max": "Max"}[check_choice("pooling", pooling, ("avg", "max"))]
     x = keras.layers.Reshape((*x.shape[1:3], x.shape[3] * x.shape[4]), name="orientations_to_channels")(x)
-    return getattr(keras.layers, f"Global{kind}Pooling2D")(name="global_pool")(x)
+    return getattr(keras.layers, f"Global{kind}Pooling2D")(name="global_pool", **LAST)(x)
 
 
 _PLANAR, _P4M = (32, 64, 128), (11, 23, 45)

@@ -81,13 +81,12 @@ def add_border(shop: Workshop, layer, tensor, pairs, value: float = 0.0, part: s
         return tensor
     if value:
         return ops.pad(tensor, ((0, 0), *pairs, (0, 0)), constant_values=value)
-    return shop.apply(
-        tensor, of_rank("ZeroPadding", len(pairs)), layer, part, padding=per_axis(pairs), **last_if(len(pairs))
-    )
+    kind = of_rank("ZeroPadding", len(pairs))
+    return shop.apply(tensor, kind, layer, part, padding=per_axis(pairs), data_format="channels_last")
 
 
 def last_if(rank: int) -> dict[str, Any]:
-    """The data format; Keras' layers that pad, crop and repeat points have none in 1-D."""
+    """The data format; Keras' layers that crop and repeat points have none in 1-D."""
     return {"data_format": "channels_last"} if rank > 1 else {}
 
 

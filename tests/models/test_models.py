@@ -369,6 +369,18 @@ def test_macs_are_those_of_the_plain_convolutions():
     assert macs(keras.Model(image, y)) == lifted + (8 * 4) * (8 * 5) + 8 * 5 * 7
 
 
+@pytest.mark.parametrize("subgroup", ["P4", "P2", "P1"])
+def test_macs_of_transposed_convolutions(subgroup):
+    """An image is lifted to the whole group, a signal is read on the subgroup; as in the exported net."""
+    image = keras.Input((4, 4, 3))
+    signal = groco.layers.GroupLifting2D(group=subgroup)(image)
+    order = get_group(subgroup, 2).order
+    for inputs, expected in ((image, 16 * 9 * 3 * (4 * 2)), (signal, 16 * 9 * (order * 3) * (4 * 2))):
+        outputs = groco.layers.GroupConv2DTranspose(2, 3, group="P4", subgroup=subgroup)(inputs)
+        model = keras.Model(image, outputs)
+        assert macs(model) == macs(groco.export_plain(model)) == expected
+
+
 @pytest.mark.parametrize("factorization", ["depthwise", "gc", "g"])
 def test_macs_of_separable_convolutions(factorization):
     image = keras.Input((6, 6, 2))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 
 import groco
 from groco import layers
@@ -48,22 +49,26 @@ def check(model, rng, shapes=None, plain=None, tolerance=1e-5):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_layer_has_a_plain_counterpart(family, rng):
-    """Drawn as for the property tests: any group, subgroup, size, stride, padding, dilation and data format."""
+    """Drawn as for the property tests: any group, subgroup, size, stride, padding, dilation and data format.
+
+    The layers have a data format of their own, and it does not matter what Keras is set to when they are exported.
+    """
     exported = {"known": 0, "unknown": 0}
 
     @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
-    @hypothesis.given(FAMILIES[family])
-    def each(case):
+    @hypothesis.given(FAMILIES[family], st.sampled_from(("channels_last", "channels_first")))
+    def each(case, setting):
         for sizes in exported:
-            exported[sizes] += _check_layer(case, sizes == "unknown", rng)
+            exported[sizes] += _check_layer(case, sizes == "unknown", setting, rng)
+            keras.config.set_image_data_format("channels_last")
 
     each()
     assert exported["known"] > CASES / 3, "hardly any was taken"
     assert exported["unknown"] > CASES / 10, "hardly any was taken"
 
 
-def _check_layer(case, unknown, rng):
+def _check_layer(case, unknown, setting, rng):
     kwargs = {**case.kwargs, "dtype": case.kwargs["dtype"].replace("mixed_bfloat16", "float32")}
     if kwargs["dtype"] == "mixed_float16":
         kwargs["dtype"] = "float32"
@@ -79,6 +84,7 @@ def _check_layer(case, unknown, rng):
         model(np.zeros((2, *shape), layer.compute_dtype))
     except ValueError:
         return False  # the layer refuses the case
+    keras.config.set_image_data_format(setting)
     try:
         plain = export_plain(model)
     except ValueError as error:
@@ -88,6 +94,15 @@ def _check_layer(case, unknown, rng):
         return False
     check(model, rng, [shape], plain)
     return True
+
+
+def test_padding_of_a_line_where_keras_is_set_to_channels_first(rng):
+    inputs = keras.Input((6, 3))
+    padded = layers.GroupZeroPadding1D(2, group="PM", data_format="channels_last")(inputs)
+    convolved = layers.GroupConv1D(2, 3, dilation_rate=2, padding="same", group="PM", data_format="channels_last")
+    model = keras.Model(inputs, [padded, convolved(padded)])
+    keras.config.set_image_data_format("channels_first")
+    check(model, rng)
 
 
 def _on_group(group="P4M", channels=4, size=6, data_format=None):
