@@ -9,8 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from groco.fourier.splitting import is_padded
 from groco.groups import Group, GroupLike, get_group
 from groco.layers import padding as padding_rule
+from groco.layers.checked import checked
 
 AXIS_NAMES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -216,21 +218,24 @@ class GroupLayer(keras.layers.Layer):
             paddings.append((total // 2, total - total // 2))
         return paddings
 
-    def _dynamic_padding(self, axis: int, size, window: int, stride: int):
-        """(before, after) of one axis for a size that is a tensor (TensorFlow graphs only)."""
-        mirrored = self.subgroup.mirrored_axes[axis]
-        total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
-        if mirrored and not self.allow_non_equivariance:
-            import tensorflow as tf  # only its graphs have sizes that are not known when they are made
+    def _checked_paddings(self, inputs, windows, strides) -> tuple[Any, list[tuple]]:
+        """The inputs, (batch, *spatial, ...), and (before, after) for each spatial axis.
 
-            check = tf.debugging.assert_equal(
-                padding_rule.is_exact(total, size, window, stride),
-                1,
-                message=f"{type(self).__name__} (name={self.name!r}): " + self._broken(axis, None, window, stride),
-            )
-            with tf.control_dependencies([] if check is None else [check]):
-                total = tf.identity(total)
-        return total // 2, total - total // 2
+        What a TensorFlow graph only learns about sizes when it runs is checked then; the amounts may be tensors.
+        """
+        paddings = self._window_paddings(tuple(inputs.shape[1 : self.rank + 1]), windows, strides)
+        for axis, (window, stride) in enumerate(zip(windows, strides, strict=True)):
+            if inputs.shape[axis + 1] is not None:
+                continue
+            size = ops.shape(inputs)[axis + 1]
+            mirrored = self.subgroup.mirrored_axes[axis]
+            if paddings[axis][0] is None:
+                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
+                paddings[axis] = (total // 2, total - total // 2)
+                if mirrored and not self.allow_non_equivariance:
+                    fits = ops.equal(padding_rule.is_exact(total, size, window, stride), 1)
+                    inputs = checked(inputs, fits, str(self._error(self._broken(axis, None, window, stride))))
+        return inputs, paddings
 
     def _broken(self, axis: int, size: int | None, window: int, stride: int) -> str:
         got = f"{AXIS_NAMES[self.rank][axis]}{'' if size is None else f' {size}'}"
@@ -262,23 +267,17 @@ class GroupLayer(keras.layers.Layer):
         Returns the padded inputs and the padding that is left to the backend's own operation: `"valid"`, or, if
         `leave_same`, `"same"` where that is the same thing without a copy of the inputs.
         """
-        static = self._window_paddings(tuple(inputs.shape[1:-1]), windows, strides)
-        if all(pair == (0, 0) for pair in static):
+        inputs, paddings = self._checked_paddings(inputs, windows, strides)
+        if not is_padded(paddings):
             return inputs, "valid"
-        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, static):
+        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, paddings):
             return inputs, "same"
-        sizes = ops.shape(inputs)
-        width: list[tuple] = [(0, 0)]
-        for axis, pair in enumerate(static):
-            if pair[0] is None:
-                pair = self._dynamic_padding(axis, sizes[axis + 1], windows[axis], strides[axis])
-            width.append(pair)
-        return ops.pad(inputs, (*width, (0, 0)), mode="constant", constant_values=value), "valid"
+        return ops.pad(inputs, ((0, 0), *paddings, (0, 0)), mode="constant", constant_values=value), "valid"
 
     @staticmethod
     def _is_same(sizes, windows, strides, paddings) -> bool:
         for size, window, stride, pair in zip(sizes, windows, strides, paddings, strict=True):
-            if pair[0] is None or (stride > 1 and (size is None or size <= stride)):
+            if stride > 1 and (size is None or size <= stride):
                 return False  # not known; or one window, whose gradient oneDNN gets wrong in bfloat16
             total = padding_rule.total_padding("same", size or window, window, stride, False)
             if pair != (total // 2, total - total // 2):

@@ -10,6 +10,7 @@ from keras import ops
 
 from groco.groups import GroupLike
 from groco.layers.base import AXIS_NAMES, GroupLayer
+from groco.layers.checked import checked
 
 # Linear interpolation along each axis has a name of its own in each dimension; Keras says bilinear.
 _INTERPOLATIONS = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "trilinear": "bilinear"}
@@ -73,7 +74,8 @@ class BaseGroupUpSampling(GroupLayer):
         if self.interpolation == "nearest":
             points = _nearest(size, target)
             if known is None and self._must_be_symmetric(axis):
-                points = self._checked(points, axis, size, target)
+                fits = ops.all(ops.equal(points[::-1], size - 1 - points))
+                points = checked(points, fits, str(self._error(self._broken_nearest(axis, None, target))))
             return _take(inputs, points, axis)
         return sum(
             self._along(inputs, axis, weights) * _take(inputs, points, axis)
@@ -103,18 +105,6 @@ class BaseGroupUpSampling(GroupLayer):
             None if size is None and self.target_size is None else self._target(axis, size)
             for axis, size in enumerate(sizes)
         )
-
-    def _checked(self, points, axis: int, size, target):
-        """The nearest points of an axis whose size is a tensor (TensorFlow graphs only), checked at run time."""
-        import tensorflow as tf  # only its graphs have sizes that are not known when they are made
-
-        check = tf.debugging.assert_equal(
-            points[::-1],
-            size - 1 - points,
-            message=f"{type(self).__name__} (name={self.name!r}): " + self._broken_nearest(axis, None, target),
-        )
-        with tf.control_dependencies([] if check is None else [check]):
-            return tf.identity(points)
 
     def _broken_nearest(self, axis: int, size: int | None, target: int) -> str:
         remedies = []
