@@ -209,10 +209,7 @@ class GroupLayer(keras.layers.Layer):
             else:
                 total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
                 if size + total < window:
-                    raise self._error(
-                        f"the {AXIS_NAMES[self.rank][axis]} of the input is {size}, smaller than the window of "
-                        f"{window} (padding={self.padding!r}); use a larger input or a smaller window."
-                    )
+                    raise self._error(self._too_small(axis, size, window))
             if mirrored and not self.allow_non_equivariance and not padding_rule.is_exact(total, size, window, stride):
                 raise self._error(self._broken(axis, size, window, stride))
             paddings.append((total // 2, total - total // 2))
@@ -235,7 +232,16 @@ class GroupLayer(keras.layers.Layer):
                 if mirrored and not self.allow_non_equivariance:
                     fits = ops.equal(padding_rule.is_exact(total, size, window, stride), 1)
                     inputs = checked(inputs, fits, str(self._error(self._broken(axis, None, window, stride))))
+            if window > 1 and self.padding.startswith("valid"):  # the others pad up to a window at least
+                fits = ops.greater_equal(size + sum(paddings[axis]), window)
+                inputs = checked(inputs, fits, str(self._error(self._too_small(axis, None, window))))
         return inputs, paddings
+
+    def _too_small(self, axis: int, size: int | None, window: int) -> str:
+        return (
+            f"the {AXIS_NAMES[self.rank][axis]} of the input is {'' if size is None else f'{size}, '}smaller than the "
+            f"window of {window} (padding={self.padding!r}); use a larger input or a smaller window."
+        )
 
     def _broken(self, axis: int, size: int | None, window: int, stride: int) -> str:
         got = f"{AXIS_NAMES[self.rank][axis]}{'' if size is None else f' {size}'}"

@@ -25,6 +25,14 @@ STRIDED = [
     (layers.GroupBlurPooling2D, {"pool_size": 4, "group": "P4"}, (4, 3), (6, 8), (7,)),
     (layers.GroupUpSampling2D, {"target_size": 6, "group": "P4"}, (4, 3), (3, 6), (4,)),
 ]
+TOO_SMALL = [
+    (layers.GroupConv2D, {**CONV, "kernel_size": 4}, (3,), (4, 6), (2,)),  # where TensorFlow itself gives no output
+    (layers.GroupConv2D, {**CONV, "strides": 1, "implementation": "fourier"}, (4, 3), (3,), (2, 1)),
+    (layers.DepthwiseGroupConv2D, {"kernel_size": 3, "group": "P4"}, (4, 3), (3,), (2,)),
+    (layers.GroupMaxPooling2D, {"pool_size": 3, "strides": 1, "group": "P4"}, (4, 3), (3,), (2,)),
+    (layers.GroupBlurPooling2D, {"pool_size": 4, "group": "P4"}, (4, 3), (4, 6), (2,)),
+    (layers.GroupCropping2D, {"cropping": 2, "group": "P4"}, (4, 3), (5, 6), (4, 2)),
+]
 
 
 def _check(call, last_axes, fitting, unfit, jit_compile, rng, message):
@@ -48,6 +56,14 @@ def test_what_would_break_equivariance(layer, kwargs, last_axes, fitting, unfit,
     layer = layer(**kwargs)
     layer.build((None, None, None, *last_axes))
     _check(layer, last_axes, fitting, unfit, jit_compile, rng, "breaks equivariance")
+
+
+@compiled
+@pytest.mark.parametrize(("layer", "kwargs", "last_axes", "fitting", "unfit"), TOO_SMALL)
+def test_what_would_leave_no_output(layer, kwargs, last_axes, fitting, unfit, jit_compile, rng):
+    layer = layer(**kwargs)
+    layer.build((None, None, None, *last_axes))
+    _check(layer, last_axes, fitting, unfit, jit_compile, rng, "smaller than the window|leaves nothing")
 
 
 @compiled
