@@ -60,7 +60,7 @@ class GroupLayer(keras.layers.Layer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _is_as_built(self, shape) -> bool:
-        """Whether the shape is of the rank, group axis and channels for which the weights were made."""
+        """Whether the shape is of the rank, the group axis and, where there are weights, the channels of the first."""
         spec = self.input_spec
         if spec is None:
             return True
@@ -183,11 +183,13 @@ class GroupLayer(keras.layers.Layer):
         if channels is None:
             raise self._error(f"the number of channels must be known, got shape {tuple(shape)}.")
 
-    def _spec_of(self, shape) -> keras.InputSpec:
+    def _spec_of(self, shape, weights: bool = True) -> keras.InputSpec:
+        """What is taken after an input of that shape: as in Keras, other channels too if there are no weights."""
         _, order, channels = self._split_shape(shape)
-        axes = {-1 if self.data_format == "channels_last" else 1: channels}
+        last = self.data_format == "channels_last"
+        axes = {-1 if last else 1: channels} if weights else {}
         if order is not None:
-            axes[-2 if self.data_format == "channels_last" else -1] = order
+            axes[-2 if last else -1] = order
         return keras.InputSpec(ndim=len(shape), axes=axes)
 
     # -- windows ---------------------------------------------------------------------------------------------------
@@ -309,6 +311,24 @@ class GroupLayer(keras.layers.Layer):
         if self.data_format == "channels_last":
             return outputs
         return ops.moveaxis(outputs, -1, 1)
+
+
+class GridLayer(GroupLayer):
+    """Base of the layers that change the grid alone, by no weights: of images and of signals, one after the other."""
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        self.input_spec = keras.InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 3)
+        super().build(input_shape)
+
+    def _is_as_built(self, shape) -> bool:
+        ranks = (self.rank + 2, self.rank + 3)
+        return len(shape) in ranks and self._split_shape(shape)[1] in (None, self.group.order)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["subgroup"]  # it is the group
+        return config
 
 
 def repeat_channels(values, copies: int):

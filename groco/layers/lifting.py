@@ -19,7 +19,7 @@ class BaseGroupLifting(GroupLayer):
 
     def build(self, input_shape):
         self._check_image(input_shape)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def _check_image(self, shape) -> None:

@@ -78,10 +78,11 @@ class BaseGroupPooling(CosetPooling):
 
     def build(self, input_shape):
         self._check_shapes(input_shape)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def call(self, inputs):
+        self._check_shapes(inputs.shape)  # sizes learned since the layer was built may need more padding
         outputs = self._to_channels_last(inputs)
         if max(self.pool_size) > 1 or max(self.strides) > 1:
             channels = outputs.shape[-1]

@@ -9,14 +9,14 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GroupLayer
+from groco.layers.base import AXIS_NAMES, GridLayer
 from groco.layers.checked import checked
 
 # Linear interpolation along each axis has a name of its own in each dimension; Keras says bilinear.
 _INTERPOLATIONS = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "trilinear": "bilinear"}
 
 
-class BaseGroupUpSampling(GroupLayer):
+class BaseGroupUpSampling(GridLayer):
     """Upsampling in any dimension; see `GroupUpSampling2D`."""
 
     def __init__(
@@ -47,13 +47,6 @@ class BaseGroupUpSampling(GroupLayer):
                 self._check_equal_on_orbits("size", self.size)
             else:
                 self._check_equal_on_orbits("target_size", self.target_size)
-
-    def build(self, input_shape):
-        self._check_input_shape(input_shape, image_allowed=True)
-        spatial, _, _ = self._split_shape(input_shape)
-        self._output_sizes(spatial)
-        self.input_spec = self._spec_of(input_shape)
-        super().build(input_shape)
 
     def call(self, inputs):
         outputs = self._to_channels_last(inputs)
@@ -126,10 +119,8 @@ class BaseGroupUpSampling(GroupLayer):
         return self._join_shape(input_shape[0], self._output_sizes(spatial), order, channels)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["subgroup"]  # it is the group
         return {
-            **config,
+            **super().get_config(),
             "size": self.size,
             "interpolation": self.interpolation,
             "target_size": self.target_size,

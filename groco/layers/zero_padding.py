@@ -9,11 +9,11 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GroupLayer, is_int
+from groco.layers.base import AXIS_NAMES, GridLayer, is_int
 from groco.layers.checked import checked
 
 
-class BorderLayer(GroupLayer):
+class BorderLayer(GridLayer):
     """Base of the layers that add points to the borders of the grid or take them away."""
 
     def _border(self, argument: str, value) -> tuple[tuple[int, int], ...]:
@@ -48,11 +48,6 @@ class BorderLayer(GroupLayer):
             f"along the {axes[axis]}. What works: {'; '.join(needs)}; or allow_non_equivariance=True."
         )
 
-    def build(self, input_shape):
-        self.compute_output_shape(input_shape)
-        self.input_spec = self._spec_of(input_shape)
-        super().build(input_shape)
-
     def _new_size(self, axis: int, size: int) -> int:
         raise NotImplementedError
 
@@ -61,11 +56,6 @@ class BorderLayer(GroupLayer):
         spatial, order, channels = self._split_shape(input_shape)
         sizes = tuple(None if size is None else self._new_size(axis, size) for axis, size in enumerate(spatial))
         return self._join_shape(input_shape[0], sizes, order, channels)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["subgroup"]  # it is the group
-        return config
 
 
 class BaseGroupZeroPadding(BorderLayer):

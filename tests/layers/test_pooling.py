@@ -173,6 +173,15 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
     assert "GroupMaxPooling2D (name='tested')" in str(raised.value)
 
 
+@kinds
+def test_windows_of_nothing_but_padding_are_refused_in_calls_too(kind, rng):
+    """A size learned since the layer was built may need more padding than that with which it was built."""
+    layer = POOL[kind, 1](1, strides=3, group="PM")
+    assert np.isfinite(keras.ops.convert_to_numpy(layer(_signal(rng, 1, "PM", (7,))))).all()
+    with pytest.raises(ValueError, match="nothing but padding"):
+        layer(_signal(rng, 1, "PM", (8,)))
+
+
 def test_global_pooling_of_an_image_is_refused():
     with pytest.raises(ValueError, match=r"GlobalGroupMaxPooling2D.*signal on 'P4'"):
         layers.GlobalGroupMaxPooling2D(group="P4").build((None, 8, 8, 3))
