@@ -48,6 +48,9 @@ class GroupDense(ChoiceOfImplementation):
     Output shape:
         (batch, ..., |subgroup|, units); with channels_first (batch, units, ..., |subgroup|).
 
+    A mask, for instance (batch, steps), is passed on, unless it is one of the group's elements as well and the subgroup
+    has fewer.
+
     Raises:
         ValueError: if an argument is not understood, the dimension of the group is not clear, the input is not a
             signal on the group, or `implementation="fourier"` and the subgroup is trivial.
@@ -161,6 +164,10 @@ class GroupDense(ChoiceOfImplementation):
             kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
             outputs = ops.einsum("...hc,hcgo->...go", signal, kernel)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
+
+    def compute_mask(self, inputs, mask=None):
+        covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2
+        return None if covers_group and self.subgroup is not self.group else mask
 
     def compute_output_shape(self, input_shape):
         self._check_fibre(input_shape)

@@ -16,6 +16,7 @@ class BaseGroupLifting(GroupLayer):
 
     def __init__(self, data_format: str | None = None, *, group: GroupLike, **kwargs):
         super().__init__(group=group, subgroup=None, data_format=data_format, **kwargs)
+        self.supports_masking = True  # a mask of steps is passed on
 
     def build(self, input_shape):
         self._check_image(input_shape)
