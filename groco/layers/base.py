@@ -125,7 +125,9 @@ class GroupLayer(keras.layers.Layer):
         return lowered
 
     def _positive(self, argument: str, value) -> int:
-        return self._per_axis(argument, (value,) * self.rank)[0]
+        if not is_int(value) or value < 1:
+            raise self._error(f"{argument} is an int, at least 1, got {value!r}.")
+        return int(value)
 
     def _set_windows(self, kernel_size, strides, dilation_rate, padding) -> None:
         """Checks and keeps the arguments that say which windows a convolution reads."""

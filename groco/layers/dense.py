@@ -11,7 +11,6 @@ from groco.fourier import pointwise_conv
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
-from groco.layers.base import is_int
 from groco.layers.implementations import ChoiceOfImplementation
 
 
@@ -93,9 +92,7 @@ class GroupDense(ChoiceOfImplementation):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        if not is_int(units) or units < 1:
-            raise self._error(f"units is an int, at least 1, got {units!r}.")
-        self.units = int(units)
+        self.units = self._positive("units", units)
         self._set_implementation(implementation)
         self._set_weight_options(
             activation,
