@@ -58,7 +58,7 @@ def equivariance_errors(
         ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group.
     """
     pooled = group is None and _pools_the_group_away(layer)
-    ndim, group = _which_group(layer, layer.group if pooled else group, ndim)
+    ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
     data_format = data_format or getattr(layer, "data_format", None) or keras.config.image_data_format()
     on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
     declared_output = output_group or _own_group(layer, "output_group")

@@ -129,7 +129,9 @@ class BaseGroupMaxPooling(BaseGroupPooling):
     _reduce = staticmethod(ops.max)
 
     def _pool_windows(self, inputs):
-        inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=-np.inf, leave_same=False)
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        least = np.iinfo(dtype).min if "int" in dtype else -np.inf
+        inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=least, leave_same=False)
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.maximum)
         return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")

@@ -116,7 +116,7 @@ class BaseGroupCropping(BorderLayer):
         self.compute_output_shape(inputs.shape)  # sizes learned since the layer was built may be too small
         outputs = self._to_channels_last(inputs)
         for axis, crop in enumerate(self.cropping):
-            if outputs.shape[axis + 1] is None and sum(crop):
+            if outputs.shape[axis + 1] is None and sum(crop) > 0:
                 fits = ops.greater(ops.shape(outputs)[axis + 1], sum(crop))
                 outputs = checked(outputs, fits, str(self._error(self._nothing_left(axis))))
         inside = tuple(slice(before, -after or None) for before, after in self.cropping)

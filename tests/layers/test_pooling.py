@@ -72,6 +72,16 @@ def test_equivariant_or_refused(kind, padding, pool_size, strides, size, group, 
         assert np.isfinite(keras.ops.convert_to_numpy(layer(signal))).all()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras' own fails on integers elsewhere")
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_the_maximum_of_integers(dtype, rng):
+    signal = rng.integers(0 if dtype == "uint8" else -9, 9, (1, 5, 4, 4, 2)).astype(dtype)
+    layer = layers.GroupMaxPooling2D(3, 1, padding="same", group="P4", subgroup="P2")
+    outputs = keras.ops.convert_to_numpy(layer(signal))
+    assert outputs.dtype == dtype
+    np.testing.assert_array_equal(outputs, keras.ops.convert_to_numpy(layer(signal.astype("float32"))))
+
+
 @kinds
 @pytest.mark.parametrize("group", list_groups(3))
 def test_every_group_of_space(kind, group, rng):
