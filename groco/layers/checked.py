@@ -12,9 +12,9 @@ def checked(tensor, fits, message: str):
     """
     import tensorflow as tf
 
-    check = tf.debugging.assert_equal(fits, True, message=message)
-    with tf.control_dependencies([] if check is None else [check]):
-        shape = tf.where(fits, tf.shape(tensor), -2)  # -1 would be a size to be found
+    shape = tf.shape(tensor)
+    with tf.control_dependencies([tf.debugging.Assert(fits, [message, "Got shape", shape], summarize=-1)]):
+        shape = tf.where(fits, shape, -2)  # -1 would be a size to be found
     outputs = tf.reshape(tensor, shape, name="this_size_does_not_fit")
     outputs.set_shape(tensor.shape)
     return outputs

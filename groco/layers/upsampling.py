@@ -68,7 +68,7 @@ class BaseGroupUpSampling(GridLayer):
             points = _nearest(size, target)
             if known is None and self._must_be_symmetric(axis):
                 fits = ops.all(ops.equal(points[::-1], size - 1 - points))
-                points = checked(points, fits, str(self._error(self._broken_nearest(axis, None, target))))
+                inputs = checked(inputs, fits, str(self._error(self._broken_nearest(axis, None, target))))
             return _take(inputs, points, axis)
         return sum(
             self._along(inputs, axis, weights) * _take(inputs, points, axis)

@@ -46,8 +46,11 @@ def _check(call, last_axes, fitting, unfit, jit_compile, rng, message):
         if size in fitting:
             np.testing.assert_allclose(graph(inputs), call(inputs), atol=1e-5)
         else:
-            with pytest.raises(tf.errors.InvalidArgumentError, match="size_does_not_fit" if jit_compile else message):
+            with pytest.raises(
+                tf.errors.InvalidArgumentError, match="size_does_not_fit" if jit_compile else message
+            ) as e:
                 graph(inputs)
+            assert jit_compile or f"[Got shape] [1 {size} {size} " in str(e.value)
 
 
 @compiled
