@@ -9,6 +9,8 @@ import numpy as np
 
 from groco.groups import Group, GroupLike, act, get_group
 from groco.groups._holohedry import NDIMS
+from groco.layers.global_pooling import BaseGlobalGroupPooling
+from groco.layers.pooling import CosetPooling
 
 
 def equivariance_errors(
@@ -34,7 +36,8 @@ def equivariance_errors(
         inputs: an array of images (batch, *spatial, channels) or of signals on a group
             (batch, *spatial, |group|, channels), of fibres (batch, |group|, channels), or the same with
             channels_first. Random values, without symmetry.
-        group: the group that acts; by default the layer's own `subgroup`.
+        group: the group that acts; by default the layer's own `subgroup`, but the `group` of a layer that pools all of
+            it away: of the trivial subgroup there would be nothing to see.
         ndim: dimension of the grid. By default that of the layer or the group; names that exist in several dimensions
             need it.
         input_group: the group on which the inputs are given; by default the layer's own, else `group`.
@@ -54,7 +57,8 @@ def equivariance_errors(
     Raises:
         ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group.
     """
-    ndim, group = _which_group(layer, group, ndim)
+    pooled = group is None and _pools_the_group_away(layer)
+    ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
     data_format = data_format or getattr(layer, "data_format", None) or keras.config.image_data_format()
     on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
     declared_output = output_group or _own_group(layer, "output_group")
@@ -65,6 +69,8 @@ def equivariance_errors(
     kind_out = _output_kind(
         reference, output, ndim, on_output, data_format, declared_output is not None or kind_in == "fibre"
     )
+    if pooled and kind_out == "signal":
+        kind_out = "invariant"  # one point with one element, where the axes are kept
     scale = float(np.max(np.abs(reference))) or 1.0
     errors = {}
     for element in range(group.order) if elements is None else elements:
@@ -119,6 +125,13 @@ def _which_group(layer, group: GroupLike | None, ndim: int | None) -> tuple[int,
         where = f"in {', '.join(f'{n}-D' for n in found)}" if found else "in no dimension"
         raise ValueError(f"There is a group {group!r} {where}; give ndim, or a Group.")
     return next(iter(found.items()))
+
+
+def _pools_the_group_away(layer) -> bool:
+    """Whether its outputs are images or invariants, which turn or stay with the whole group."""
+    if not isinstance(layer, CosetPooling) or layer.subgroup.order > 1:
+        return False
+    return isinstance(layer, BaseGlobalGroupPooling) or not layer.keepdims
 
 
 def _own_group(layer, attribute: str) -> Group | None:

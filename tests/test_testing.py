@@ -40,6 +40,31 @@ def test_flatten_after_the_group_axis_is_not_invariant(image):
     assert equivariance_error(model, image[:, :6], "P4") > 0.1
 
 
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_layers_that_pool_the_group_away_are_tested_on_all_of_it(keepdims, rng):
+    class Broken(GlobalGroupMaxPooling2D):
+        def call(self, inputs):
+            corner = inputs[:, :1, :1, :1] if self.keepdims else inputs[:, 0, 0, 0]
+            return super().call(inputs) + corner
+
+    signal = rng.normal(size=(2, 8, 6, 8, 2)).astype("float32")
+    errors = equivariance_errors(Broken(group="P4M", keepdims=keepdims), signal)
+    assert list(errors) == list(get_group("P4M", 2).element_names)
+    assert all(error > 0.01 for name, error in errors.items() if name != "e")
+    assert_equivariant(GlobalGroupMaxPooling2D(group="P4M", keepdims=keepdims), signal)
+
+
+def test_images_pooled_from_signals_are_tested_on_the_whole_group(rng):
+    signal = rng.normal(size=(2, 8, 6, 8, 2)).astype("float32")
+    layer = GroupMaxPooling2D(2, group="P4M", subgroup="P1", keepdims=False)
+    errors = equivariance_errors(layer, signal)
+    assert len(errors) == 8
+    assert max(errors.values()) < 1e-6
+    # Its windows fit the trivial group alone, as told: 9 points of stride 2 are not mapped onto themselves.
+    assert equivariance_error(layer, np.pad(signal, ((0, 0), (0, 1), (0, 1), (0, 0), (0, 0)))) > 1e-2
+    assert list(equivariance_errors(GroupConv2D(2, 3, group="P4M", subgroup="P1"), signal)) == ["e"]
+
+
 def test_outputs_of_other_shapes_and_values_are_errors(image):
     assert equivariance_error(lambda x: x[:, :4], image, "P4") == np.inf
     assert equivariance_error(lambda x: x * np.nan, image, "P4") == np.inf

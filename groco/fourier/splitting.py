@@ -50,7 +50,7 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     parts = transform_group_axis(plan.forward, signal)
     parts = ops.reshape(parts, (*ops.shape(parts)[:-2], len(plan.characters), -1))
     width = [paddings[axis] if axis in plan.axes_before else (0, 0) for axis in range(ndim)]
-    if any(pair != (0, 0) for pair in width):
+    if is_padded(width):
         parts = ops.pad(parts, ((0, 0), *width, (0, 0), (0, 0)))
     combinations = [
         _combine(part, plan, plan.axes_before, strides, dilation_rate) for part in ops.unstack(parts, axis=-2)
@@ -68,6 +68,11 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     joined = ops.stack(outputs, axis=-2)
     joined = ops.reshape(joined, (*ops.shape(joined)[:-2], group_out.order, kernel.shape[-1]))
     return transform_group_axis(plan.backward, joined)
+
+
+def is_padded(paddings) -> bool:
+    """Whether (before, after) pairs add points, or may: what is a tensor is known when the graph runs."""
+    return any(not isinstance(amount, int) or amount != 0 for pair in paddings for amount in pair)
 
 
 def _kernel_blocks(kernel, plan: SplitPlan):

@@ -9,8 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from groco.fourier.splitting import is_padded
 from groco.groups import Group, GroupLike, get_group
 from groco.layers import padding as padding_rule
+from groco.layers.checked import checked
 
 AXIS_NAMES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -58,7 +60,7 @@ class GroupLayer(keras.layers.Layer):
         return super().__call__(inputs, *args, **kwargs)
 
     def _is_as_built(self, shape) -> bool:
-        """Whether the shape is of the rank, group axis and channels for which the weights were made."""
+        """Whether the shape is of the rank, the group axis and, where there are weights, the channels of the first."""
         spec = self.input_spec
         if spec is None:
             return True
@@ -123,7 +125,9 @@ class GroupLayer(keras.layers.Layer):
         return lowered
 
     def _positive(self, argument: str, value) -> int:
-        return self._per_axis(argument, (value,) * self.rank)[0]
+        if not is_int(value) or value < 1:
+            raise self._error(f"{argument} is an int, at least 1, got {value!r}.")
+        return int(value)
 
     def _set_windows(self, kernel_size, strides, dilation_rate, padding) -> None:
         """Checks and keeps the arguments that say which windows a convolution reads."""
@@ -181,11 +185,13 @@ class GroupLayer(keras.layers.Layer):
         if channels is None:
             raise self._error(f"the number of channels must be known, got shape {tuple(shape)}.")
 
-    def _spec_of(self, shape) -> keras.InputSpec:
+    def _spec_of(self, shape, weights: bool = True) -> keras.InputSpec:
+        """What is taken after an input of that shape: as in Keras, other channels too if there are no weights."""
         _, order, channels = self._split_shape(shape)
-        axes = {-1 if self.data_format == "channels_last" else 1: channels}
+        last = self.data_format == "channels_last"
+        axes = {-1 if last else 1: channels} if weights else {}
         if order is not None:
-            axes[-2 if self.data_format == "channels_last" else -1] = order
+            axes[-2 if last else -1] = order
         return keras.InputSpec(ndim=len(shape), axes=axes)
 
     # -- windows ---------------------------------------------------------------------------------------------------
@@ -207,30 +213,39 @@ class GroupLayer(keras.layers.Layer):
             else:
                 total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
                 if size + total < window:
-                    raise self._error(
-                        f"the {AXIS_NAMES[self.rank][axis]} of the input is {size}, smaller than the window of "
-                        f"{window} (padding={self.padding!r}); use a larger input or a smaller window."
-                    )
+                    raise self._error(self._too_small(axis, size, window))
             if mirrored and not self.allow_non_equivariance and not padding_rule.is_exact(total, size, window, stride):
                 raise self._error(self._broken(axis, size, window, stride))
             paddings.append((total // 2, total - total // 2))
         return paddings
 
-    def _dynamic_padding(self, axis: int, size, window: int, stride: int):
-        """(before, after) of one axis for a size that is a tensor (TensorFlow graphs only)."""
-        mirrored = self.subgroup.mirrored_axes[axis]
-        total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
-        if mirrored and not self.allow_non_equivariance:
-            import tensorflow as tf  # only its graphs have sizes that are not known when they are made
+    def _checked_paddings(self, inputs, windows, strides) -> tuple[Any, list[tuple]]:
+        """The inputs, (batch, *spatial, ...), and (before, after) for each spatial axis.
 
-            check = tf.debugging.assert_equal(
-                padding_rule.is_exact(total, size, window, stride),
-                1,
-                message=f"{type(self).__name__} (name={self.name!r}): " + self._broken(axis, None, window, stride),
-            )
-            with tf.control_dependencies([] if check is None else [check]):
-                total = tf.identity(total)
-        return total // 2, total - total // 2
+        What a TensorFlow graph only learns about sizes when it runs is checked then; the amounts may be tensors.
+        """
+        paddings = self._window_paddings(tuple(inputs.shape[1 : self.rank + 1]), windows, strides)
+        for axis, (window, stride) in enumerate(zip(windows, strides, strict=True)):
+            if inputs.shape[axis + 1] is not None:
+                continue
+            size = ops.shape(inputs)[axis + 1]
+            mirrored = self.subgroup.mirrored_axes[axis]
+            if paddings[axis][0] is None:
+                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
+                paddings[axis] = (total // 2, total - total // 2)
+                if mirrored and not self.allow_non_equivariance:
+                    fits = ops.equal(padding_rule.is_exact(total, size, window, stride), 1)
+                    inputs = checked(inputs, fits, str(self._error(self._broken(axis, None, window, stride))))
+            if window > 1 and self.padding.startswith("valid"):  # the others pad up to a window at least
+                fits = ops.greater_equal(size + sum(paddings[axis]), window)
+                inputs = checked(inputs, fits, str(self._error(self._too_small(axis, None, window))))
+        return inputs, paddings
+
+    def _too_small(self, axis: int, size: int | None, window: int) -> str:
+        return (
+            f"the {AXIS_NAMES[self.rank][axis]} of the input is {'' if size is None else f'{size}, '}smaller than the "
+            f"window of {window} (padding={self.padding!r}); use a larger input or a smaller window."
+        )
 
     def _broken(self, axis: int, size: int | None, window: int, stride: int) -> str:
         got = f"{AXIS_NAMES[self.rank][axis]}{'' if size is None else f' {size}'}"
@@ -262,23 +277,17 @@ class GroupLayer(keras.layers.Layer):
         Returns the padded inputs and the padding that is left to the backend's own operation: `"valid"`, or, if
         `leave_same`, `"same"` where that is the same thing without a copy of the inputs.
         """
-        static = self._window_paddings(tuple(inputs.shape[1:-1]), windows, strides)
-        if all(pair == (0, 0) for pair in static):
+        inputs, paddings = self._checked_paddings(inputs, windows, strides)
+        if not is_padded(paddings):
             return inputs, "valid"
-        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, static):
+        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, paddings):
             return inputs, "same"
-        sizes = ops.shape(inputs)
-        width: list[tuple] = [(0, 0)]
-        for axis, pair in enumerate(static):
-            if pair[0] is None:
-                pair = self._dynamic_padding(axis, sizes[axis + 1], windows[axis], strides[axis])
-            width.append(pair)
-        return ops.pad(inputs, (*width, (0, 0)), mode="constant", constant_values=value), "valid"
+        return ops.pad(inputs, ((0, 0), *paddings, (0, 0)), mode="constant", constant_values=value), "valid"
 
     @staticmethod
     def _is_same(sizes, windows, strides, paddings) -> bool:
         for size, window, stride, pair in zip(sizes, windows, strides, paddings, strict=True):
-            if pair[0] is None or (stride > 1 and (size is None or size <= stride)):
+            if stride > 1 and (size is None or size <= stride):
                 return False  # not known; or one window, whose gradient oneDNN gets wrong in bfloat16
             total = padding_rule.total_padding("same", size or window, window, stride, False)
             if pair != (total // 2, total - total // 2):
@@ -304,6 +313,24 @@ class GroupLayer(keras.layers.Layer):
         if self.data_format == "channels_last":
             return outputs
         return ops.moveaxis(outputs, -1, 1)
+
+
+class GridLayer(GroupLayer):
+    """Base of the layers that change the grid alone, by no weights: of images and of signals, one after the other."""
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        self.input_spec = keras.InputSpec(min_ndim=self.rank + 2, max_ndim=self.rank + 3)
+        super().build(input_shape)
+
+    def _is_as_built(self, shape) -> bool:
+        ranks = (self.rank + 2, self.rank + 3)
+        return len(shape) in ranks and self._split_shape(shape)[1] in (None, self.group.order)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["subgroup"]  # it is the group
+        return config
 
 
 def repeat_channels(values, copies: int):

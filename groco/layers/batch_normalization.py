@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import keras
@@ -34,7 +35,8 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         That of the input.
 
     Raises:
-        ValueError: if `data_format` is neither, or `axis` is given: which axis is normalised is known.
+        ValueError: if `data_format` is neither, `momentum` is not from 0 to 1, or `axis` is given: which axis is
+            normalised is known.
 
     Example:
 
@@ -52,6 +54,11 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
             raise ValueError(
                 f"{type(self).__name__} takes neither axis, which data_format says, nor renorm; "
                 "keras.layers.BatchNormalization takes both."
+            )
+        if not isinstance(momentum, (float, Real)) or not 0 <= momentum <= 1:
+            raise ValueError(
+                f"{type(self).__name__}: momentum is a number from 0 to 1, got {momentum!r}. Which axis is normalised "
+                "it does not take, as Keras' layer does in that place: data_format says it."
             )
         data_format = keras.config.image_data_format() if data_format is None else data_format
         if data_format not in ("channels_last", "channels_first"):

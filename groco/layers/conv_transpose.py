@@ -46,6 +46,11 @@ class BaseGroupConvTranspose(BaseGroupConv):
         allow_non_equivariance: bool = False,
         **kwargs,
     ):
+        if "groups" in kwargs:
+            raise ValueError(
+                f"{type(self).__name__} takes no groups of channels, as Keras' transposed convolutions, got "
+                f"groups={kwargs['groups']!r}; leave it out, or convolve parts of the channels by layers of their own."
+            )
         super().__init__(
             filters,
             kernel_size,
@@ -70,6 +75,10 @@ class BaseGroupConvTranspose(BaseGroupConv):
         )
         self.output_padding = self._check_output_padding(output_padding)
         self._check_equivariance(self.subgroup)
+        if self.implementation == "fourier":
+            raise self._error(
+                "implementation='fourier' does not exist for transposed convolutions. Use 'auto' or 'dense'."
+            )
 
     def build(self, input_shape):
         self._output_sizes(input_shape)

@@ -11,7 +11,6 @@ from groco.fourier import pointwise_conv
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
-from groco.layers.base import is_int
 from groco.layers.implementations import ChoiceOfImplementation
 
 
@@ -47,6 +46,9 @@ class GroupDense(ChoiceOfImplementation):
 
     Output shape:
         (batch, ..., |subgroup|, units); with channels_first (batch, units, ..., |subgroup|).
+
+    A mask, for instance (batch, steps), is passed on, unless it is one of the group's elements as well and the subgroup
+    has fewer.
 
     Raises:
         ValueError: if an argument is not understood, the dimension of the group is not clear, the input is not a
@@ -90,9 +92,7 @@ class GroupDense(ChoiceOfImplementation):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        if not is_int(units) or units < 1:
-            raise self._error(f"units is an int, at least 1, got {units!r}.")
-        self.units = int(units)
+        self.units = self._positive("units", units)
         self._set_implementation(implementation)
         self._set_weight_options(
             activation,
@@ -161,6 +161,10 @@ class GroupDense(ChoiceOfImplementation):
             kernel = ops.reshape(kernel, (*self.kernel.shape[:2], self.subgroup.order, self.units))
             outputs = ops.einsum("...hc,hcgo->...go", signal, kernel)
         return self._from_channels_last(self._add_bias_and_activate(outputs))
+
+    def compute_mask(self, inputs, mask=None):
+        covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2
+        return None if covers_group and self.subgroup is not self.group else mask
 
     def compute_output_shape(self, input_shape):
         self._check_fibre(input_shape)

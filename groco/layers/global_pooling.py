@@ -30,12 +30,15 @@ class BaseGlobalGroupPooling(CosetPooling):
 
     def build(self, input_shape):
         self._check_input_shape(input_shape, image_allowed=False)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def call(self, inputs):
-        outputs = self._to_channels_last(inputs)
-        outputs = self._reduce(outputs, axis=tuple(range(1, self.rank + 1)), keepdims=self.keepdims)
+        signal = self._to_channels_last(inputs)
+        return self._pool_group(self._reduce(signal, axis=tuple(range(1, self.rank + 1)), keepdims=self.keepdims))
+
+    def _pool_group(self, outputs):
+        """What is left of the signal without its points, channels last -> the outputs."""
         outputs = self._pool_cosets(outputs)
         if not self.keepdims and self.subgroup.order == 1:
             outputs = ops.squeeze(outputs, axis=-2)
@@ -101,10 +104,24 @@ class GlobalGroupMaxPooling3D(BaseGlobalGroupPooling):
 
 @keras.saving.register_keras_serializable(package="groco")
 class GlobalGroupAveragePooling1D(BaseGlobalGroupPooling):
-    """`GlobalGroupAveragePooling2D` for signals on a group of the line, (batch, steps, |group|, channels)."""
+    """`GlobalGroupAveragePooling2D` for signals on a group of the line, (batch, steps, |group|, channels).
+
+    As `keras.layers.GlobalAveragePooling1D` it leaves out of the mean the steps where `mask`, (batch, steps), is False.
+    """
 
     rank = 1
     _reduce = staticmethod(mean)
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            return super().call(inputs)
+        signal = self._to_channels_last(inputs)
+        kept = ops.cast(mask, "bool")[:, :, None, None]
+        total = ops.sum(ops.where(kept, signal, 0), axis=1, keepdims=self.keepdims)
+        return self._pool_group(total / ops.sum(ops.cast(kept, signal.dtype), axis=1, keepdims=self.keepdims))
+
+    def compute_mask(self, inputs, mask=None):
+        return None  # no steps are left
 
 
 @keras.saving.register_keras_serializable(package="groco")

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from groco.fourier import IMPLEMENTATIONS, has_fourier, is_faster, pointwise_conv, split_conv
+from groco.fourier.splitting import is_padded
 from groco.groups import Group
 from groco.layers.weighted import WeightedGroupLayer
 
@@ -60,14 +61,10 @@ class ChoiceOfImplementation(WeightedGroupLayer):
     def _fourier_conv(self, signal, kernel):
         """The group convolution of (batch, *spatial, |group|, channels), padded as the layer asks."""
         windows, strides = self._windows, self.strides
-        sizes = ops.shape(signal)[1 : self.rank + 1]
-        paddings = [
-            self._dynamic_padding(axis, sizes[axis], windows[axis], strides[axis]) if pair[0] is None else pair
-            for axis, pair in enumerate(self._window_paddings(signal.shape[1 : self.rank + 1], windows, strides))
-        ]
+        signal, paddings = self._checked_paddings(signal, windows, strides)
         if max(windows) > 1:
             return split_conv(signal, kernel, self.group, self.subgroup, paddings, strides, self.dilation_rate)
-        if any(pair != (0, 0) for pair in paddings):
+        if is_padded(paddings):
             signal = ops.pad(signal, ((0, 0), *paddings, (0, 0), (0, 0)))
         if max(strides) > 1:
             signal = signal[(slice(None), *(slice(None, None, stride) for stride in strides))]

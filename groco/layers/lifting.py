@@ -16,10 +16,11 @@ class BaseGroupLifting(GroupLayer):
 
     def __init__(self, data_format: str | None = None, *, group: GroupLike, **kwargs):
         super().__init__(group=group, subgroup=None, data_format=data_format, **kwargs)
+        self.supports_masking = True  # a mask of steps is passed on
 
     def build(self, input_shape):
         self._check_image(input_shape)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def _check_image(self, shape) -> None:

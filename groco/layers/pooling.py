@@ -78,10 +78,11 @@ class BaseGroupPooling(CosetPooling):
 
     def build(self, input_shape):
         self._check_shapes(input_shape)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def call(self, inputs):
+        self._check_shapes(inputs.shape)  # sizes learned since the layer was built may need more padding
         outputs = self._to_channels_last(inputs)
         if max(self.pool_size) > 1 or max(self.strides) > 1:
             channels = outputs.shape[-1]
@@ -128,7 +129,9 @@ class BaseGroupMaxPooling(BaseGroupPooling):
     _reduce = staticmethod(ops.max)
 
     def _pool_windows(self, inputs):
-        inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=-np.inf, leave_same=False)
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        least = np.iinfo(dtype).min if "int" in dtype else -np.inf
+        inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=least, leave_same=False)
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.maximum)
         return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")

@@ -23,7 +23,7 @@ class BaseGroupRestriction(GroupLayer):
 
     def build(self, input_shape):
         self._check_input_shape(input_shape, image_allowed=False)
-        self.input_spec = self._spec_of(input_shape)
+        self.input_spec = self._spec_of(input_shape, weights=False)
         super().build(input_shape)
 
     def call(self, inputs):

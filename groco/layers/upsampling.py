@@ -9,13 +9,14 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GroupLayer
+from groco.layers.base import AXIS_NAMES, GridLayer
+from groco.layers.checked import checked
 
 # Linear interpolation along each axis has a name of its own in each dimension; Keras says bilinear.
 _INTERPOLATIONS = {"nearest": "nearest", "linear": "bilinear", "bilinear": "bilinear", "trilinear": "bilinear"}
 
 
-class BaseGroupUpSampling(GroupLayer):
+class BaseGroupUpSampling(GridLayer):
     """Upsampling in any dimension; see `GroupUpSampling2D`."""
 
     def __init__(
@@ -47,13 +48,6 @@ class BaseGroupUpSampling(GroupLayer):
             else:
                 self._check_equal_on_orbits("target_size", self.target_size)
 
-    def build(self, input_shape):
-        self._check_input_shape(input_shape, image_allowed=True)
-        spatial, _, _ = self._split_shape(input_shape)
-        self._output_sizes(spatial)
-        self.input_spec = self._spec_of(input_shape)
-        super().build(input_shape)
-
     def call(self, inputs):
         outputs = self._to_channels_last(inputs)
         self._output_sizes(tuple(outputs.shape[1 : self.rank + 1]))
@@ -73,7 +67,8 @@ class BaseGroupUpSampling(GroupLayer):
         if self.interpolation == "nearest":
             points = _nearest(size, target)
             if known is None and self._must_be_symmetric(axis):
-                points = self._checked(points, axis, size, target)
+                fits = ops.all(ops.equal(points[::-1], size - 1 - points))
+                inputs = checked(inputs, fits, str(self._error(self._broken_nearest(axis, None, target))))
             return _take(inputs, points, axis)
         return sum(
             self._along(inputs, axis, weights) * _take(inputs, points, axis)
@@ -104,18 +99,6 @@ class BaseGroupUpSampling(GroupLayer):
             for axis, size in enumerate(sizes)
         )
 
-    def _checked(self, points, axis: int, size, target):
-        """The nearest points of an axis whose size is a tensor (TensorFlow graphs only), checked at run time."""
-        import tensorflow as tf  # only its graphs have sizes that are not known when they are made
-
-        check = tf.debugging.assert_equal(
-            points[::-1],
-            size - 1 - points,
-            message=f"{type(self).__name__} (name={self.name!r}): " + self._broken_nearest(axis, None, target),
-        )
-        with tf.control_dependencies([] if check is None else [check]):
-            return tf.identity(points)
-
     def _broken_nearest(self, axis: int, size: int | None, target: int) -> str:
         remedies = []
         if size is not None:
@@ -136,10 +119,8 @@ class BaseGroupUpSampling(GroupLayer):
         return self._join_shape(input_shape[0], self._output_sizes(spatial), order, channels)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["subgroup"]  # it is the group
         return {
-            **config,
+            **super().get_config(),
             "size": self.size,
             "interpolation": self.interpolation,
             "target_size": self.target_size,

@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GroupLayer, is_int
+from groco.layers.base import AXIS_NAMES, GridLayer, is_int
+from groco.layers.checked import checked
 
 
-class BorderLayer(GroupLayer):
+class BorderLayer(GridLayer):
     """Base of the layers that add points to the borders of the grid or take them away."""
 
     def _border(self, argument: str, value) -> tuple[tuple[int, int], ...]:
@@ -47,11 +48,6 @@ class BorderLayer(GroupLayer):
             f"along the {axes[axis]}. What works: {'; '.join(needs)}; or allow_non_equivariance=True."
         )
 
-    def build(self, input_shape):
-        self.compute_output_shape(input_shape)
-        self.input_spec = self._spec_of(input_shape)
-        super().build(input_shape)
-
     def _new_size(self, axis: int, size: int) -> int:
         raise NotImplementedError
 
@@ -60,11 +56,6 @@ class BorderLayer(GroupLayer):
         spatial, order, channels = self._split_shape(input_shape)
         sizes = tuple(None if size is None else self._new_size(axis, size) for axis, size in enumerate(spatial))
         return self._join_shape(input_shape[0], sizes, order, channels)
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["subgroup"]  # it is the group
-        return config
 
 
 class BaseGroupZeroPadding(BorderLayer):
@@ -124,16 +115,23 @@ class BaseGroupCropping(BorderLayer):
     def call(self, inputs):
         self.compute_output_shape(inputs.shape)  # sizes learned since the layer was built may be too small
         outputs = self._to_channels_last(inputs)
+        for axis, crop in enumerate(self.cropping):
+            if outputs.shape[axis + 1] is None and sum(crop) > 0:
+                fits = ops.greater(ops.shape(outputs)[axis + 1], sum(crop))
+                outputs = checked(outputs, fits, str(self._error(self._nothing_left(axis))))
         inside = tuple(slice(before, -after or None) for before, after in self.cropping)
         return self._from_channels_last(outputs[(slice(None), *inside)])
 
     def _new_size(self, axis: int, size: int) -> int:
         if size <= sum(self.cropping[axis]):
-            raise self._error(
-                f"cropping={self.cropping} leaves nothing of the input's {AXIS_NAMES[self.rank][axis]}, {size}; "
-                "crop less, or use a larger input."
-            )
+            raise self._error(self._nothing_left(axis, size))
         return size - sum(self.cropping[axis])
+
+    def _nothing_left(self, axis: int, size: int | None = None) -> str:
+        return (
+            f"cropping={self.cropping} leaves nothing of the input's {AXIS_NAMES[self.rank][axis]}"
+            f"{'' if size is None else f', {size}'}; crop less, or use a larger input."
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cropping": self.cropping}

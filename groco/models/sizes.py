@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from groco.groups import Group
 from groco.layers.base import AXIS_NAMES
+from groco.layers.checked import checked
 
 
 def take_multiples(name: str, inputs, multiple: int, always: bool = True):
@@ -77,12 +79,8 @@ class SizeCheck(keras.layers.Layer):
         sizes = tuple(inputs.shape[1:-1])
         check_multiples(self.name, sizes, self.multiple)
         if None in sizes and keras.backend.backend() == "tensorflow":
-            import tensorflow as tf  # only its graphs have sizes that are not known when they are made
-
-            message = f"{self.name}: the sizes of the input are multiples of {self.multiple}."
-            check = tf.debugging.assert_equal(tf.shape(inputs)[1:-1] % self.multiple, 0, message=message)
-            with tf.control_dependencies([] if check is None else [check]):
-                return tf.identity(inputs)
+            fits = ops.all(ops.equal(ops.stack(ops.shape(inputs)[1:-1]) % self.multiple, 0))
+            return checked(inputs, fits, f"{self.name}: the sizes of the input are multiples of {self.multiple}.")
         return inputs
 
     def compute_output_shape(self, input_shape):

@@ -136,3 +136,6 @@ def test_wrong_arguments():
         GroupBatchNormalization(data_format="last")
     with pytest.raises(ValueError, match="takes neither axis"):
         GroupBatchNormalization(axis=-1)
+    for momentum in (-1, 1.5, float("nan"), [1, 2], None):
+        with pytest.raises(ValueError, match=r"momentum is a number from 0 to 1, got .*data_format says it"):
+            GroupBatchNormalization(momentum)

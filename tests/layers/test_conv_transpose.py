@@ -402,8 +402,16 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 
 
 def test_there_are_no_channel_groups():
-    with pytest.raises(TypeError, match="groups"):
+    with pytest.raises(ValueError, match=r"GroupConv2DTranspose takes no groups.*got groups=2; leave it out"):
         GroupConv2DTranspose(4, 3, group="P4", groups=2)
+
+
+def test_there_is_no_fourier_implementation():
+    """`"auto"`, which published configs have, and `"dense"` say what it does."""
+    with pytest.raises(ValueError, match=r"name='tested'.*'fourier' does not exist for transposed.*'auto' or 'dense'"):
+        GroupConv2DTranspose(4, 3, group="P4", implementation="fourier", name="tested")
+    for implementation in ("auto", "dense"):
+        GroupConv2DTranspose(4, 3, group="P4", implementation=implementation)
 
 
 def test_an_image_needs_what_the_whole_group_needs(rng):

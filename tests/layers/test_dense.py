@@ -7,7 +7,8 @@ import pytest
 from groco.groups import get_group, list_groups
 from groco.layers.conv import GroupConv2D
 from groco.layers.dense import GroupDense
-from groco.layers.global_pooling import GlobalGroupAveragePooling2D
+from groco.layers.global_pooling import GlobalGroupAveragePooling1D, GlobalGroupAveragePooling2D
+from groco.layers.lifting import GroupLifting1D
 from groco.testing import assert_equivariant
 from tests.layers import reference
 from tests.layers.contract import check_layer
@@ -114,6 +115,28 @@ def test_contract(group, subgroup, ndim, leading, tmp_path):
 def test_contract_without_bias(tmp_path):
     kwargs = {"units": 3, "group": "P4", "use_bias": False}
     check_layer(GroupDense, kwargs, (4, 2), trainable_weights=1, sizes_may_be_unknown=False, tmp_path=tmp_path)
+
+
+def test_masks_are_passed_on_where_they_fit():
+    """Of steps always; one of the group's elements as well only if they are all kept."""
+    signal, fibre = np.zeros((2, 3, 4, 2)), np.zeros((2, 4, 2))
+    of_steps, of_elements = keras.ops.ones((2, 3), "bool"), keras.ops.ones((2, 4), "bool")
+    whole, part = GroupDense(3, group="P4"), GroupDense(3, group="P4", subgroup="P2")
+    assert whole.compute_mask(signal, of_steps) is of_steps
+    assert part.compute_mask(signal, of_steps) is of_steps
+    assert whole.compute_mask(fibre, of_elements) is of_elements
+    assert part.compute_mask(fibre, of_elements) is None
+
+
+def test_a_mask_goes_through_to_the_pooling(rng):
+    steps = rng.normal(size=(2, 5, 2)).astype("float32")
+    steps[0, 3:] = 0.0
+    sequence = keras.Input((5, 2))
+    signal = GroupLifting1D(group="PM")(keras.layers.Masking()(sequence))
+    dense = GroupDense(3, group="PM", bias_initializer="normal")
+    model = keras.Model(sequence, GlobalGroupAveragePooling1D(group="PM")(dense(signal)))
+    fibres = dense(np.stack([steps[0, :3]] * 2, axis=1))
+    np.testing.assert_allclose(_numpy(model(steps))[0], _numpy(fibres).mean(axis=(0, 1)), atol=1e-6)
 
 
 def test_leading_sizes_may_be_unknown(rng):

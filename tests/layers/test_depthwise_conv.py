@@ -249,7 +249,7 @@ def test_graphs_without_sizes(strides, lifting, rng):
         ({"strides": 2, "dilation_rate": 2}, None, "cannot both be above 1"),
         ({"padding": "causal"}, None, "padding is one of valid_equiv, same_equiv, valid, same"),
         ({"data_format": "channels"}, None, "data_format"),
-        ({"depth_multiplier": 0}, None, "depth_multiplier"),
+        ({"depth_multiplier": 0}, None, "depth_multiplier is an int, at least 1, got 0"),
         ({"depth_multiplier": 1.5}, None, "depth_multiplier"),
         ({"kernel_size": 0}, None, "kernel_size"),
         ({"padding": "same", "kernel_size": 2}, (None, 8, 8, 3), "What works: padding='same_equiv'"),

@@ -26,6 +26,7 @@ ARGUMENTS = {
 # Ours with arguments that Keras' layer of that name does not have at all, or not in that place.
 OTHER_ARGUMENTS = {"GroupBlurPooling", "GroupLifting", "GroupRestriction", "GroupBatchNormalization"}
 IMAGES_ONLY = {"GroupLifting"}
+IMAGES_AND_SIGNALS = {"GroupUpSampling", "GroupZeroPadding", "GroupCropping"}  # without weights
 # Which argument must be equal along axes that the group exchanges.
 SQUARE = {"Conv": "kernel_size", "Pooling": "pool_size", "UpSampling": "size", "Padding": "padding", "Crop": "cropping"}
 
@@ -183,18 +184,43 @@ def test_numpy_integers_and_lists_are_taken(name):
 
 
 @every
-def test_what_is_built_takes_nothing_else(name):
+def test_what_is_built_takes_other_channels_only_without_weights(name):
     layer, shape = _make(name), _shape(name)
     layer.build(shape)
-    other_channels, other_rank = (*shape[:-1], shape[-1] + 1), (*shape[:-1], 2, 3, shape[-1])
-    for wrong, words in (
-        (other_channels, (f"it was built for inputs of shape {shape}", "use a new layer")),
-        (other_rank, () if name == "GroupDense" else (f"signal on '{GROUPS[_rank(name)]}'",)),
-    ):
-        _refused(name, lambda wrong=wrong: layer(np.zeros(wrong, "float32")), f"got shape {wrong}", *words)
+    other_channels = (*shape[:-1], shape[-1] + 1)
+    if not layer.weights:
+        assert tuple(layer(np.zeros(other_channels, "float32")).shape) == layer.compute_output_shape(other_channels)
+        return
+    words = (f"it was built for inputs of shape {shape}", f"got shape {other_channels}", "use a new layer")
+    _refused(name, lambda: layer(np.zeros(other_channels, "float32")), *words)
+
+
+@every
+def test_what_is_built_takes_no_other_rank_or_group(name):
+    layer, shape = _make(name), _shape(name)
+    layer.build(shape)
+    other_rank = (*shape[:-1], 2, 3, shape[-1])
+    words = () if name == "GroupDense" else (f"signal on '{GROUPS[_rank(name)]}'",)
+    _refused(name, lambda: layer(np.zeros(other_rank, "float32")), f"got shape {other_rank}", *words)
     if _family(name) not in IMAGES_ONLY:
         wrong = _shape(name, order=3)
         _refused(name, lambda: layer(np.zeros(wrong, "float32")), "use the group that the layer before writes")
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if _family(name) in IMAGES_AND_SIGNALS])
+def test_what_changes_the_grid_alone_takes_images_and_signals(name, rng):
+    """One after the other, whichever comes first, and in one model."""
+    signal = rng.normal(size=_shape(name)).astype("float32")
+    image = signal[..., 0, :]
+    for first, second in ((signal, image), (image, signal)):
+        layer = _make(name)
+        layer(first)
+        np.testing.assert_array_equal(layer(second), _make(name)(second))
+    inputs = [keras.Input(values.shape[1:]) for values in (signal, image)]
+    layer = _make(name)
+    model = keras.Model(inputs, [layer(values) for values in inputs])
+    for output, values in zip(model([signal, image]), (signal, image), strict=True):
+        np.testing.assert_array_equal(output, _make(name)(values))
 
 
 def test_the_group_layers_and_no_others_are_public():

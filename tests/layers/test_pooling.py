@@ -72,6 +72,16 @@ def test_equivariant_or_refused(kind, padding, pool_size, strides, size, group, 
         assert np.isfinite(keras.ops.convert_to_numpy(layer(signal))).all()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras' own fails on integers elsewhere")
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_the_maximum_of_integers(dtype, rng):
+    signal = rng.integers(0 if dtype == "uint8" else -9, 9, (1, 5, 4, 4, 2)).astype(dtype)
+    layer = layers.GroupMaxPooling2D(3, 1, padding="same", group="P4", subgroup="P2")
+    outputs = keras.ops.convert_to_numpy(layer(signal))
+    assert outputs.dtype == dtype
+    np.testing.assert_array_equal(outputs, keras.ops.convert_to_numpy(layer(signal.astype("float32"))))
+
+
 @kinds
 @pytest.mark.parametrize("group", list_groups(3))
 def test_every_group_of_space(kind, group, rng):
@@ -171,6 +181,42 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
     with pytest.raises(ValueError, match=message) as raised:
         build()
     assert "GroupMaxPooling2D (name='tested')" in str(raised.value)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("subgroup", ["P1", "PM"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_the_mean_of_what_is_not_masked(data_format, subgroup, keepdims, rng):
+    """As Keras' mean of sequences; what the masked steps hold does not matter."""
+    signal = rng.normal(size=(2, 5, 2, 3)).astype("float32")
+    mask = np.array([[True] * 5, [True, False, True, False, False]])
+    signal[1, 1] = np.nan
+    layer = GLOBAL["Average", 1](group="PM", subgroup=subgroup, keepdims=keepdims, data_format=data_format)
+    whole = [_numpy(layer(_in_format(part, data_format))) for part in (signal[:1], signal[1:, [0, 2]])]
+    outputs = layer(_in_format(signal, data_format), mask=mask)
+    np.testing.assert_allclose(_numpy(outputs), np.concatenate(whole), atol=1e-6)
+    plain = keras.layers.GlobalAveragePooling1D()(signal.mean(axis=2), mask=mask)
+    if subgroup == "P1" and not keepdims:
+        np.testing.assert_allclose(_numpy(outputs), _numpy(plain), atol=1e-6)
+    assert layer.supports_masking
+    assert layer.compute_mask(signal, mask) is None
+
+
+def _in_format(signal, data_format):
+    return signal if data_format == "channels_last" else np.moveaxis(signal, -1, 1)
+
+
+def _numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+@kinds
+def test_windows_of_nothing_but_padding_are_refused_in_calls_too(kind, rng):
+    """A size learned since the layer was built may need more padding than that with which it was built."""
+    layer = POOL[kind, 1](1, strides=3, group="PM")
+    assert np.isfinite(keras.ops.convert_to_numpy(layer(_signal(rng, 1, "PM", (7,))))).all()
+    with pytest.raises(ValueError, match="nothing but padding"):
+        layer(_signal(rng, 1, "PM", (8,)))
 
 
 def test_global_pooling_of_an_image_is_refused():
