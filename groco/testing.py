@@ -47,7 +47,7 @@ def equivariance_errors(
             channels), `"fibre"` (batch, |group|, channels), `"invariant"`, or `"auto"`, told from the rank: an image,
             a signal, or else invariant, but a fibre if the second to last axis (last, with channels_first) of a
             rank-3 output has the group's length and `output_group` was given or the layer has a `subgroup`.
-        data_format: by default the layer's own, else that of the Keras config.
+        data_format: by default the layer's own, or that of a model's layers, else that of the Keras config.
         elements: indices of the elements to test; all by default.
 
     Returns:
@@ -59,7 +59,7 @@ def equivariance_errors(
     """
     pooled = group is None and _pools_the_group_away(layer)
     ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
-    data_format = data_format or getattr(layer, "data_format", None) or keras.config.image_data_format()
+    data_format = data_format or _own_format(layer) or keras.config.image_data_format()
     on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
     declared_output = output_group or _own_group(layer, "output_group")
     on_output = get_group(declared_output or group, ndim)
@@ -132,6 +132,13 @@ def _pools_the_group_away(layer) -> bool:
     if not isinstance(layer, CosetPooling) or layer.subgroup.order > 1:
         return False
     return isinstance(layer, BaseGlobalGroupPooling) or not layer.keepdims
+
+
+def _own_format(layer) -> str | None:
+    """That of the layer, or of all layers of a model that have one."""
+    layers = layer._flatten_layers() if isinstance(layer, keras.Model) else [layer]
+    formats = {getattr(each, "data_format", None) for each in layers} - {None}
+    return formats.pop() if len(formats) == 1 else None
 
 
 def _own_group(layer, attribute: str) -> Group | None:

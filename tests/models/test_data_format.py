@@ -47,7 +47,7 @@ def test_input_shape_is_that_of_channels_last(rng, channels_first):
     randomise(model, rng)
     inputs = rng.normal(size=(1, 4, 16, 16)).astype("float32")
     assert model.get_layer("stem_conv").kernel.shape == (2, 2, 16, 3)
-    assert_equivariant(model, inputs, "P2", data_format="channels_last", tolerance=1e-4)  # which keeps the sizes
+    assert_equivariant(model, inputs, "P2", tolerance=1e-4)  # which keeps the sizes
 
 
 @pytest.mark.parametrize("name", groco.list_pretrained())
