@@ -3,7 +3,7 @@
 Paper: none has this recipe and depth; aim for less than 9 % error, and less than the planar twin.
 Recipe: the short one of training/configs/_cifar10.py, 14 epochs.
 Time: 140 minutes on both cores of a CPU with TensorFlow (Keras 3.15), 540 to 830 s an epoch, the longer ones with
-other work on the machine. Its twin has 20 epochs, of which each takes a fifth of that.
+other work on the machine. Its twin has 20 epochs.
 Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 """
 
