@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from groco.finetuning.batches import preparing_threads
 from training import augment
 
 
@@ -20,8 +21,7 @@ class Batches(keras.utils.PyDataset):
         examples: in the epoch: all once in random order, or as many rounds of them as it takes.
         augmentations: as in `training.augment`.
         targets: from labels to what the loss takes.
-        workers: threads that prepare batches. With 1, Keras on TensorFlow lets `tf.data` tune the pipeline, whose tuner
-            sleeps twice as long each time and is waited for at the end of an epoch: for up to as long as it took.
+        workers: threads that prepare batches on TensorFlow; see `groco.finetuning.batches.preparing_threads`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Batches(keras.utils.PyDataset):
         targets: Callable[[np.ndarray], np.ndarray] = np.asarray,
         workers: int = 1,
     ):
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=preparing_threads(workers), use_multiprocessing=False, max_queue_size=8)
         self.inputs, self.labels = inputs, labels
         self.batch_size, self.seed, self.epoch = batch_size, seed, epoch
         self.augmentations, self.targets = augmentations, targets
@@ -62,7 +62,7 @@ class InOrder(keras.utils.PyDataset):
     """Inputs as they come, to be predicted on."""
 
     def __init__(self, inputs: np.ndarray, batch_size: int):
-        super().__init__(workers=2, max_queue_size=8)
+        super().__init__(workers=preparing_threads(), max_queue_size=8)
         self.inputs, self.batch_size = inputs, batch_size
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "ema_momentum": None,
     "precision": "float32",
     "jit_compile": "auto",
-    "workers": 2,  # threads that prepare batches; with 1, TensorFlow tunes the pipeline and ends each epoch late
+    "workers": 2,  # threads that prepare batches, on TensorFlow
     "checkpoint_every": 5,
     "evaluate_batch": 500,
     "changes": [],  # what the command line changed, as given

@@ -16,6 +16,15 @@ Augmentation = Callable[[np.ndarray, np.ndarray, np.random.Generator], Batch]
 ROTATE = "rotate"
 
 
+def preparing_threads(wanted: int = 2) -> int:
+    """How many threads prepare batches for Keras: on TensorFlow as many as wanted, elsewhere one.
+
+    With one, TensorFlow tunes the pipeline; an epoch ends when its tuner next wakes, up to twice as late. With more,
+    Keras on JAX and PyTorch, which look at a batch before they train, begin the first epoch with the second batch.
+    """
+    return wanted if keras.backend.backend() == "tensorflow" else 1
+
+
 class Batches(keras.utils.PyDataset):
     """Batches that depend on the seed, the epoch and their place alone; sizes differ by one example at most.
 
@@ -37,8 +46,7 @@ class Batches(keras.utils.PyDataset):
         augmentations: Sequence[Augmentation] = (),
         targets: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ):
-        # With one worker TensorFlow tunes the pipeline; an epoch ends when its tuner next wakes, up to twice as late.
-        super().__init__(workers=2)
+        super().__init__(workers=preparing_threads())
         self.lock = threading.Lock()  # an augmentation may be a function that is not safe in two threads
         self.inputs, self.labels, self.targets = inputs, labels, targets
         self.steps = -(-len(inputs) // batch_size)
