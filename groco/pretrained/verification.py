@@ -85,8 +85,8 @@ def golden_error(source: Source, model: keras.Model) -> tuple[int, float]:
         prepared = Preprocessor.load(source.folder / PREPROCESSOR)(images)
     except PretrainedError:
         raise
-    except ValueError as error:
-        raise PretrainedError(f"{path}: {error}") from None
+    except ValueError as problem:
+        raise PretrainedError(f"{path}: {problem}") from None
     batches = [prepared[i : i + BATCH] for i in range(0, len(prepared), BATCH)]
     outputs = np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
     if outputs.shape != expected.shape:
