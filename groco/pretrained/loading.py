@@ -116,7 +116,10 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
     if not changes:
         return trained
     model = builder(**{**arguments, **changes})
-    new = head_layers(description["architecture"], {**arguments, **changes}) if "num_classes" in changes else []
+    new = []
+    if "num_classes" in changes:
+        classes = {"num_classes": changes["num_classes"]}
+        new = _differing(trained, model if changes == classes else builder(**{**arguments, **classes}))
     _transfer(trained, model, source.label, new)
     return model
 
@@ -125,7 +128,12 @@ def head_layers(architecture: str, arguments: dict[str, Any]) -> list[str]:
     """The names of the layers whose weights depend on the number of classes."""
     builder, number = get_builder(architecture), arguments["num_classes"]
     few, many = (builder(**{**arguments, "num_classes": n}) for n in (number, number + 1))
-    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in model.layers} for model in (few, many)]
+    return _differing(few, many)
+
+
+def _differing(model: keras.Model, other: keras.Model) -> list[str]:
+    """The names of the layers whose weights have other shapes in another model."""
+    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in each.layers} for each in (model, other)]
     return [name for name in shapes[0] if shapes[0][name] != shapes[1].get(name)]
 
 
