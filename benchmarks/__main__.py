@@ -29,13 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--rounds", type=int, default=30, help="timings of each, in turns (default: %(default)s)")
-    parser.add_argument("--only", default="", help="only the cases whose names contain this")
+    parser.add_argument("--only", default="", help="only the cases whose names contain this; the rest stays")
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="where the CSV goes")
     options = parser.parse_args(arguments)
     rows = list(COMMANDS[options.what](options.rounds, options.only))
     if not rows:
         parser.error(f"no case contains {options.only!r}")
-    print(results.write(f"{options.what}-{keras.backend.backend()}", rows, options.results))
+    print(results.write(f"{options.what}-{keras.backend.backend()}", rows, options.results, keep=bool(options.only)))
 
 
 if __name__ == "__main__":

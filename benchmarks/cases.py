@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,18 +15,22 @@ from groco import layers
 from groco.groups import get_group
 from groco.surgery.folding import fold_batch_norms
 
+SCALING_GROUPS: dict[str, tuple[int, ...]] = {"P4": (16, 16), "P4M": (16, 16), "O": (6, 6, 6), "Oh": (6, 6, 6)}
+SCALING_KERNELS = (1, 3)
+SCALING_WIDTHS = (8, 16, 32, 64, 96, 128, 256)  # channels of each element
+
 
 @dataclass(frozen=True)
 class LayerCase:
-    """A layer of groco and the plain one of the same expanded width.
+    """A layer of groco, in one way or several, and the plain one of the same expanded width.
 
     Attributes:
         name: what the tables say.
         group: the group's name.
         size: spatial sizes.
         channels: channels on the group that the layer reads.
-        layer: makes the layer of groco from the group.
         plain: makes the plain one from the group's order.
+        variants: by name, what makes the layer of groco.
         batch: batch size.
     """
 
@@ -34,8 +38,8 @@ class LayerCase:
     group: str
     size: tuple[int, ...]
     channels: int
-    layer: Callable[[str], keras.layers.Layer]
     plain: Callable[[int], keras.layers.Layer]
+    variants: dict[str, Callable[[], keras.layers.Layer]]
     batch: int = 64
 
     @property
@@ -43,28 +47,39 @@ class LayerCase:
         return get_group(self.group, len(self.size)).order
 
     def models(self) -> dict[str, tuple[keras.Model, np.ndarray]]:
-        """The two nets of one layer, each with its inputs: the same numbers, merged for the plain one."""
-        shapes = {"plain": (*self.size, self.order * self.channels), "groco": (*self.size, self.order, self.channels)}
-        inputs = np.random.default_rng(0).normal(size=(self.batch, *shapes["groco"])).astype("float32")
-        made = {}
-        for name, shape in shapes.items():
-            layer = self.plain(self.order) if name == "plain" else self.layer(self.group)
-            image = keras.Input(shape)
-            made[name] = keras.Model(image, layer(image)), inputs.reshape(self.batch, *shape)
-        return made
+        """The nets of one layer, each with its inputs: the same numbers, merged for the plain one."""
+        shape = (*self.size, self.order, self.channels)
+        inputs = np.random.default_rng(0).normal(size=(self.batch, *shape)).astype("float32")
+        merged = inputs.reshape(self.batch, *self.size, -1)
+        made = {"plain": (_net(self.plain(self.order), merged), merged)}
+        return made | {name: (_net(layer(), inputs), inputs) for name, layer in self.variants.items()}
 
 
-def convolution(name: str, group: str, size, channels: int, filters: int, kernel: int, batch: int = 64, **kwargs):
-    rank = len(size)
-    stem = f"GroupConv{rank}D"
+def _net(layer: keras.layers.Layer, inputs: np.ndarray) -> keras.Model:
+    image = keras.Input(inputs.shape[1:])
+    return keras.Model(image, layer(image))
 
-    def plain(order: int):
-        return getattr(keras.layers, f"Conv{rank}D")(order * filters, kernel, padding="same", **kwargs)
 
-    def ours(group: str):
-        return getattr(layers, stem)(filters, kernel, padding="same", group=group, **kwargs)
-
-    return LayerCase(name, group, tuple(size), channels, ours, plain, batch)
+def convolution(
+    name: str,
+    group: str,
+    size: Sequence[int],
+    channels: int,
+    filters: int,
+    kernel: int,
+    batch: int = 64,
+    variants: dict[str, str] | None = None,
+) -> LayerCase:
+    """A group convolution; `variants` are the implementations that are compared, by name."""
+    plain = getattr(keras.layers, f"Conv{len(size)}D")
+    ours = functools.partial(getattr(layers, f"GroupConv{len(size)}D"), filters, kernel, padding="same", group=group)
+    made = {
+        label: functools.partial(ours, implementation=implementation)
+        for label, implementation in (variants or {"groco": "auto"}).items()
+    }
+    return LayerCase(
+        name, group, tuple(size), channels, lambda order: plain(order * filters, kernel, padding="same"), made, batch
+    )
 
 
 def layer_cases(large: bool = False) -> list[LayerCase]:
@@ -77,22 +92,24 @@ def layer_cases(large: bool = False) -> list[LayerCase]:
         convolution("P4-U-Net 3x3", "P4", (64, 64), 8, 8, 3, batch=16),
         convolution("P4M 1x1", "P4M", (16, 16), 23, 23, 1),
         convolution("Oh 3x3x3", "Oh", (12, 12, 12), 2, 2, 3, batch=2),
-        LayerCase(
-            "max pooling 2x2", "P4M", (32, 32), 11,
-            lambda group: layers.GroupMaxPooling2D(2, group=group), lambda order: keras.layers.MaxPooling2D(2),
+        *(
+            LayerCase(name, "P4M", (32, 32), 11, lambda order, plain=plain: plain(), {"groco": ours})
+            for name, plain, ours in (
+                (
+                    "max pooling 2x2",
+                    lambda: keras.layers.MaxPooling2D(2),
+                    lambda: layers.GroupMaxPooling2D(2, group="P4M"),
+                ),
+                (
+                    "average pooling 2x2",
+                    lambda: keras.layers.AveragePooling2D(2),
+                    lambda: layers.GroupAveragePooling2D(2, group="P4M"),
+                ),
+                ("batch normalisation", keras.layers.BatchNormalization, layers.GroupBatchNormalization),
+                ("ReLU", keras.layers.ReLU, keras.layers.ReLU),
+            )
         ),
-        LayerCase(
-            "average pooling 2x2", "P4M", (32, 32), 11,
-            lambda group: layers.GroupAveragePooling2D(2, group=group), lambda order: keras.layers.AveragePooling2D(2),
-        ),
-        LayerCase(
-            "batch normalisation", "P4M", (32, 32), 11,
-            lambda group: layers.GroupBatchNormalization(), lambda order: keras.layers.BatchNormalization(),
-        ),
-        LayerCase(
-            "ReLU", "P4M", (32, 32), 11, lambda group: keras.layers.ReLU(), lambda order: keras.layers.ReLU()
-        ),
-    ]  # fmt: skip
+    ]
     if large:
         cases += [
             convolution("P4M 3x3, 64 channels", "P4M", (32, 32), 64, 64, 3, batch=64),
@@ -137,17 +154,16 @@ def net_cases(large: bool = False) -> list[NetCase]:
     ]
 
 
-def implementations() -> list[str]:
-    """The ways in which a convolution can be computed, where the layer has several."""
-    known = inspect.signature(layers.GroupConv2D.__init__).parameters
-    return ["dense", "fourier"] if "implementation" in known else []
+def scaling_cases(batch: int) -> list[LayerCase]:
+    """Convolutions of one point and of three along each axis, over groups and widths, both implementations."""
+    ways = {"dense": "dense", "fourier": "fourier"}
+    return [
+        convolution(_kernel_name(group, kernel, size, width), group, size, width, width, kernel, batch, ways)
+        for group, size in SCALING_GROUPS.items()
+        for kernel in SCALING_KERNELS
+        for width in SCALING_WIDTHS
+    ]
 
 
-def scaling_cases(width: int, batch: int) -> list[tuple[str, int, LayerCase]]:
-    """(group, kernel size, case) at a width, in channels of each element."""
-    cases = []
-    for group, size in (("P4", (16, 16)), ("P4M", (16, 16)), ("O", (6, 6, 6)), ("Oh", (6, 6, 6))):
-        for kernel in (1, 3):
-            name = f"{group} {'x'.join([str(kernel)] * len(size))}, {width} channels"
-            cases.append((group, kernel, convolution(name, group, size, width, width, kernel, batch)))
-    return cases
+def _kernel_name(group: str, kernel: int, size: Sequence[int], width: int) -> str:
+    return f"{group} {'x'.join([str(kernel)] * len(size))}, {width} channels"

@@ -18,16 +18,15 @@ from benchmarks import cases, results
 from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
 
 Rows = Iterator[dict[str, Any]]
-WIDTHS = (8, 16, 32, 64, 96, 128, 256)
 LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
 ANY_SIZE = 128  # of images to nets that take any
 LONGEST = 6e10  # multiplications of a case; below a second on two cores
 
 
-def _compare(name: str, models: dict, rounds: int, forward_only: tuple[str, ...] = ()) -> Rows:
+def _compare(name: str, models: dict, rounds: int, forward_only: tuple[str, ...] = (), inner: bool = False) -> Rows:
     for mode in (FORWARD, BOTH):
         functions = {
-            variant: compiled(model, inputs, mode)
+            variant: compiled(model, inputs, mode, inner)
             for variant, (model, inputs) in models.items()
             if mode == FORWARD or (variant not in forward_only and model.trainable_weights)
         }
@@ -53,7 +52,7 @@ def layers(rounds: int, only: str = "") -> Rows:
     """Each layer beside the plain one of the same expanded width."""
     for case in cases.layer_cases(large=results.on_gpu()):
         if only in case.name:
-            yield from _compare(f"{case.name} ({case.group})", case.models(), rounds)
+            yield from _compare(f"{case.name} ({case.group})", case.models(), rounds, inner=True)
 
 
 def models(rounds: int, only: str = "") -> Rows:
@@ -64,25 +63,16 @@ def models(rounds: int, only: str = "") -> Rows:
 
 
 def scaling(rounds: int, only: str = "") -> Rows:
-    """Group convolutions beside plain ones over widths, 1x1 and 3x3, in each way in which they can be computed."""
+    """Each way in which a group convolution can be computed beside the plain one, over widths, 1x1 and 3x3."""
     batch = 64 if results.on_gpu() else 8
-    for width in WIDTHS:
-        for _, kernel, case in cases.scaling_cases(width, batch):
-            taps, points = kernel ** len(case.size), int(np.prod(case.size))
-            numbers = taps * (case.order * width) ** 2
-            if numbers > LARGEST_KERNEL or numbers * points * batch > LONGEST or only not in case.name:
-                continue
-            yield from _compare(case.name, case.models() | _in_each_way(case), rounds)
-
-
-def _in_each_way(case: cases.LayerCase) -> dict[str, tuple[keras.Model, np.ndarray]]:
-    made = {}
-    for implementation in cases.implementations():
-        net, inputs = case.models()["groco"]
-        config = {**net.layers[-1].get_config(), "implementation": implementation}
-        image = keras.Input(inputs.shape[1:])
-        made[implementation] = keras.Model(image, type(net.layers[-1]).from_config(config)(image)), inputs
-    return made
+    for case in cases.scaling_cases(batch):
+        kernel, points = case.variants["dense"]().kernel_size, int(np.prod(case.size))
+        numbers = int(np.prod(kernel)) * (case.order * case.channels) ** 2
+        if numbers > LARGEST_KERNEL or numbers * points * batch > LONGEST or only not in case.name:
+            continue
+        about = {"group": case.group, "kernel": kernel[0], "channels": case.channels, "points": points}
+        for row in _compare(case.name, case.models(), rounds, inner=True):
+            yield about | row
 
 
 def start(rounds: int, only: str = "") -> Rows:

@@ -17,15 +17,22 @@ import groco
 FOLDER = Path(__file__).parent / "results"
 
 
-def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER) -> Path:
-    """Writes rows with the same keys; the file is replaced as a whole."""
+def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER, keep: bool = False) -> Path:
+    """Writes rows with the same keys; what was there before is replaced, or with `keep` only the same cases of it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
+    table: dict[str, list[dict[str, Any]]] = {}
+    for row in read(name, folder) if keep and path.is_file() else []:
+        table.setdefault(row["case"], []).append(row)
+    table |= {row["case"]: [] for row in rows}
+    for row in rows:
+        table[row["case"]].append({**row, **environment()})
     new = path.with_suffix(".csv.new")
     with new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], *environment()])
         writer.writeheader()
-        writer.writerows({**row, **environment()} for row in rows)
+        for case in table.values():
+            writer.writerows(case)
     new.replace(path)
     return path
 

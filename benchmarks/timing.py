@@ -66,21 +66,23 @@ def _summary(seconds: list[float], baseline: list[float]) -> Time:
     return Time(1000 * statistics.median(seconds), ratio, low, high, len(seconds))
 
 
-def compiled(model: keras.Model, inputs: np.ndarray, mode: str) -> Callable[[], None]:
+def compiled(model: keras.Model, inputs: np.ndarray, mode: str, inner: bool = False) -> Callable[[], None]:
     """One pass of a model over a batch, compiled as the backend does in `fit` and `predict`, the device waited for.
 
     Backward, the gradient of the mean square of the output with respect to the weights, in training; the loss is
-    returned too, so that nothing of the forward pass can be left out.
+    returned too, so that nothing of the forward pass can be left out. Of an inner layer, whose inputs other layers have
+    made, the gradient with respect to the inputs as well.
     """
     tensor = keras.ops.convert_to_tensor(inputs)
-    return {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()](model, tensor, mode)
+    made = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
+    return made(model, tensor, mode, inner)
 
 
 def _loss(outputs):
     return keras.ops.mean(keras.ops.square(keras.ops.cast(outputs, "float32")))
 
 
-def _tensorflow(model, inputs, mode):
+def _tensorflow(model, inputs, mode, inner):
     import tensorflow as tf
 
     @tf.function
@@ -90,8 +92,10 @@ def _tensorflow(model, inputs, mode):
     @tf.function
     def both(inputs):
         with tf.GradientTape() as tape:
+            tape.watch([inputs] if inner else [])
             loss = _loss(model(inputs, training=True))
-        return loss, tape.gradient(loss, [variable.value for variable in model.trainable_weights])
+        weights = [variable.value for variable in model.trainable_weights]
+        return loss, tape.gradient(loss, [*weights, inputs] if inner else weights)
 
     function = forward if mode == FORWARD else both
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
@@ -104,7 +108,7 @@ def _tensorflow(model, inputs, mode):
     return call
 
 
-def _jax(model, inputs, mode):
+def _jax(model, inputs, mode, inner):
     import jax
 
     trained = [variable.value for variable in model.trainable_variables]
@@ -117,12 +121,15 @@ def _jax(model, inputs, mode):
         outputs, others = model.stateless_call(trained, others, inputs, training=True)
         return _loss(outputs), others
 
-    function = jax.jit(forward if mode == FORWARD else jax.value_and_grad(loss, has_aux=True))
+    gradient = jax.value_and_grad(loss, argnums=(0, 2) if inner else 0, has_aux=True)
+    function = jax.jit(forward if mode == FORWARD else gradient)
     return lambda: jax.block_until_ready(function(trained, others, inputs))
 
 
-def _torch(model, inputs, mode):
+def _torch(model, inputs, mode, inner):
     import torch
+
+    inputs.requires_grad_(inner and mode == BOTH)
 
     def call():
         if mode == FORWARD:
@@ -130,6 +137,7 @@ def _torch(model, inputs, mode):
                 model(inputs, training=False)
         else:
             model.zero_grad()
+            inputs.grad = None
             _loss(model(inputs, training=True)).backward()
         if inputs.is_cuda:
             torch.cuda.synchronize()

@@ -1,13 +1,12 @@
-"""Writes docs/implementations.md from benchmarks/results/implementations.csv.
-
-python -m docs.write_implementations
-"""
+"""Writes docs/implementations.md from benchmarks/results/scaling-*.csv: python -m docs.write_implementations"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.implementations import GROUPS, KERNELS, PASSES, WIDTHS, read
+from benchmarks import results
+from benchmarks.cases import SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS
+from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
 from groco.fourier.choice import WORTH, gain, is_worth_it
 from groco.fourier.splitting import flips
@@ -31,7 +30,8 @@ use the whole group; larger kernels are split into even and odd parts by the ele
 CHOICE = """
 The price is the way into the basis and back, which moves every number of the signals several times, so that the Fourier
 implementation is faster from some width on. The default, `implementation="auto"`, chooses by shape: Fourier where it
-saves at least so many multiplications for each number that is moved (`groco/fourier/choice.py`),
+saves, after what the way into the basis and back takes, at least so many multiplications for each number that is moved
+(`groco/fourier/choice.py`),
 """
 MEASURED = """
 in float32 on a CPU, where this was measured, and dense otherwise. There is no Fourier implementation for images, for
@@ -39,68 +39,78 @@ in float32 on a CPU, where this was measured, and dense otherwise. There is no F
 
 ## Measured
 
-Processor time of the Fourier implementation relative to the dense one, which includes the expansion of the kernel:
-forward / forward and backward, by channels per element of the group, as many in as out; bold where `auto` chooses
-Fourier; a dash where it was not timed, or the dense convolution was too large. Grids are 8 x 8 in batches of 64 in the
-plane, 4 x 4 x 4 in batches of 8 in space; kernels have 1 or 3 points along each axis. The two were timed in turns on a
-machine crowded with other work, where the clock says less than the time on the processors; the clock's is in
-`benchmarks/results/implementations.csv`.
+Time of both implementations relative to Keras' plain convolution of the same expanded width, which any group
+convolution has to beat: forward / forward and backward, by channels per element of the group, as many in as out.
+Backward is the gradient with respect to weights and inputs. Bold is what `auto` chooses; a dash where the plain
+convolution is too large to be timed. The three are timed in turns in one process, and a ratio is the median over the
+rounds; quartiles and milliseconds are in `benchmarks/results`, which `python -m benchmarks scaling` writes. PyTorch runs
+eagerly, and the calls that a group convolution makes beside the plain one, 0.2 to 0.4 ms, show where that takes a
+millisecond.
 """
 
 
 def main() -> None:
-    PAGE.write_text(page(read()), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
 
 
-def page(rows: list[dict[str, str]]) -> str:
+def page() -> str:
     lines = [INTRODUCTION, "| group | multiplications left, 1x1 | larger kernels |", "|---|---|---|"]
-    for name, (ndim, _, _) in GROUPS.items():
-        group = get_group(name, ndim)
+    for name, size in SCALING_GROUPS.items():
+        group = get_group(name, len(size))
         blocks = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group))
         lines.append(f"| {name} | {blocks} of {group.order**2} | 1 of {len(flips(group))} |")
     lines += [CHOICE, "| backend | 1x1 | larger kernels |", "|---|---|---|"]
     lines += [f"| {BACKENDS[backend]} | {' | '.join(map(_worth, worth))} |" for backend, worth in WORTH.items()]
     lines.append(MEASURED.rstrip("\n"))
     for backend, title in BACKENDS.items():
-        measured = {
-            (row["group"], int(row["kernel"]), int(row["width"]), row["pass"]): row
-            for row in rows
-            if row["backend"] == backend
-        }
-        if not measured:
-            continue
-        widths = [width for width in WIDTHS if any(key[2] == width for key in measured)]
-        about = next(iter(measured.values()))
-        lines += [
-            "",
-            f"### {title}",
-            "",
-            f"{about['versions']}; {about['machine']}.",
-            "",
-            f"| group, kernel | {' | '.join(map(str, widths))} |",
-            f"|---|{'---|' * len(widths)}",
-        ]
-        for group in GROUPS:
-            for kernel in KERNELS:
-                cells = [_cell(measured, backend, group, kernel, width) for width in widths]
-                if set(cells) != {"-"}:
-                    lines.append(f"| {group}, {kernel} | {' | '.join(cells)} |")
+        if (results.FOLDER / f"scaling-{backend}.csv").is_file():
+            lines += _section(title, backend, results.read(f"scaling-{backend}"))
     return "\n".join(lines) + "\n"
+
+
+def _section(title: str, backend: str, rows: list[dict[str, str]]) -> list[str]:
+    measured = {
+        (row["group"], int(row["kernel"]), int(row["channels"]), row["variant"], row["pass"]): float(row["ratio"])
+        for row in rows
+    }
+    about = rows[0]
+    lines = [
+        "",
+        f"### {title}",
+        "",
+        f"{about['device']}, {about['cores']} cores; {backend} {about['backend_version']}, Keras {about['keras']}; "
+        f"batches of {about['batch']}, {_grids(rows)}.",
+        "",
+        f"| group | kernel | implementation | {' | '.join(map(str, SCALING_WIDTHS))} |",
+        f"|---|---|---|{'---|' * len(SCALING_WIDTHS)}",
+    ]
+    for group, size in SCALING_GROUPS.items():
+        for kernel in SCALING_KERNELS:
+            for variant in ("dense", "fourier"):
+                cells = [_cell(measured, backend, group, kernel, width, variant) for width in SCALING_WIDTHS]
+                window = "x".join([str(kernel)] * len(size))
+                lines.append(f"| {group} | {window} | {variant} | {' | '.join(cells)} |")
+    return lines
+
+
+def _grids(rows: list[dict[str, str]]) -> str:
+    points = {row["group"]: row["points"] for row in rows}
+    return ", ".join(f"{number} points ({group})" for group, number in points.items())
 
 
 def _worth(worth: float) -> str:
     return "never" if worth == float("inf") else f"{worth:g}"
 
 
-def _cell(measured: dict[tuple, dict[str, str]], backend: str, group: str, kernel: int, width: int) -> str:
-    rows = [measured.get((group, kernel, width, name)) for name in PASSES]
-    if not all(rows):
+def _cell(measured: dict[tuple, float], backend: str, group: str, kernel: int, width: int, variant: str) -> str:
+    found = [measured.get((group, kernel, width, variant, direction)) for direction in (FORWARD, BOTH)]
+    if None in found:
         return "-"
-    ratios = " / ".join(f"{float(row['cpu_ratio']):.2f}" for row in rows if row)
-    ndim = GROUPS[group][0]
+    ratios = " / ".join(f"{ratio:.2f}" for ratio in found)
+    ndim = len(SCALING_GROUPS[group])
     on, size = get_group(group, ndim), (kernel,) * ndim
-    chosen = is_worth_it(gain(on, on, size, (1,) * ndim, width, width), size, backend)
-    return f"**{ratios}**" if chosen else ratios
+    fourier = is_worth_it(gain(on, on, size, (1,) * ndim, width, width), size, backend)
+    return f"**{ratios}**" if fourier == (variant == "fourier") else ratios
 
 
 if __name__ == "__main__":

@@ -4,22 +4,25 @@
 >>> model = groco.from_pretrained("p4cnn.rotmnist")
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from groco import _command
 from groco._version import __version__
 
 if not _command.light:
-    from groco import data, finetuning, groups, layers, models, pretrained, surgery, testing
-    from groco.finetuning import finetune
+    from groco import groups, layers, models
     from groco.groups import Group, get_group, list_groups
     from groco.models import create_model, features, list_models, planar_twin
-    from groco.pretrained import (
-        decode_predictions,
-        from_pretrained,
-        list_pretrained,
-        model_info,
-        preprocessor,
-        verify,
-    )
+if TYPE_CHECKING:
+    from groco import data, finetuning, pretrained, surgery, testing
+    from groco.finetuning import finetune
+    from groco.pretrained.loading import from_pretrained
+    from groco.pretrained.manifest import list_pretrained, model_info
+    from groco.pretrained.preprocessor import decode_predictions, preprocessor
+    from groco.pretrained.verification import verify
     from groco.surgery import export_plain
 
 __all__ = [
@@ -48,3 +51,29 @@ __all__ = [
     "testing",
     "verify",
 ]
+
+# What a program that only builds nets does not need is imported when it is first asked for: half of the time.
+_LATER = {
+    **{package: package for package in ("data", "finetuning", "pretrained", "surgery", "testing")},
+    "decode_predictions": "pretrained",
+    "export_plain": "surgery",
+    "finetune": "finetuning",
+    "from_pretrained": "pretrained",
+    "list_pretrained": "pretrained",
+    "model_info": "pretrained",
+    "preprocessor": "pretrained",
+    "verify": "pretrained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    package = _LATER.get(name)
+    if package is None:
+        raise AttributeError(f"module 'groco' has no attribute {name!r}")
+    found = importlib.import_module(f"groco.{package}")
+    globals()[name] = found if name == package else getattr(found, name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,8 +14,8 @@ from groco.groups import Group
 IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
-# one point and for larger ones: above the crossovers in benchmarks/results/implementations.csv.
-WORTH = {"tensorflow": (100.0, 300.0), "jax": (100.0, 150.0), "torch": (150.0, 300.0)}
+# one point and for larger ones: above the crossovers in docs/implementations.md.
+WORTH = {"tensorflow": (90.0, 280.0), "jax": (90.0, 100.0), "torch": (140.0, 280.0)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -32,18 +32,21 @@ def gain(
     """The multiplications that are saved for each number that is moved through the transforms.
 
     What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
-    one point of the output.
+    one point of the output. The transform of kernels of one point multiplies each number that it moves by a column of a
+    matrix; that of larger ones only adds and subtracts.
     """
     numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
     points = math.prod(size)
     if points == 1:
         left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
         moved = numbers_in + numbers_out
+        transforms = numbers_in * group_in.order + numbers_out * group_out.order
     else:
         left = 1 / len(flips(group_out))
         after = math.prod(size[axis] for axis in axes_after(size, strides))
         moved = numbers_in * (math.prod(strides) + points // after) + numbers_out * (1 + after)
-    return (1 - left) * points * numbers_in * numbers_out / moved
+        transforms = 0
+    return ((1 - left) * points * numbers_in * numbers_out - transforms) / moved
 
 
 def is_worth_it(gain: float, size: tuple[int, ...], backend: str) -> bool:

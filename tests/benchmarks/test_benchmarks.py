@@ -1,12 +1,16 @@
 """The benchmarks run and compare like with like; what they find is not tested."""
 
+import ast
+
 import keras
 import numpy as np
 import pytest
 
+import groco
 from benchmarks import __main__ as command
 from benchmarks import cases, measure, results, write_docs
 from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
+from docs import write_implementations
 
 
 def test_functions_are_timed_in_turns():
@@ -36,10 +40,10 @@ def test_nets_are_compared_with_the_same_plain_net():
         np.testing.assert_allclose(output, outputs["groco"], atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", [FORWARD, BOTH])
-def test_a_pass_runs(mode):
+@pytest.mark.parametrize(("mode", "inner"), [(FORWARD, False), (BOTH, False), (BOTH, True)])
+def test_a_pass_runs(mode, inner):
     model, inputs = cases.NetCase("p4cnn", (28, 28, 1), 2, {"width": 1}).models()["groco"]
-    compiled(model, inputs, mode)()
+    compiled(model, inputs, mode, inner)()
 
 
 def test_the_command_writes_a_table(tmp_path, capsys):
@@ -49,14 +53,29 @@ def test_the_command_writes_a_table(tmp_path, capsys):
     assert [row["variant"] for row in rows] == ["plain", "groco"]
     assert rows[0]["ratio"] == "1.0000"
     assert rows[0]["keras"] == keras.__version__
+    command.main(["layers", "--rounds", "2", "--only", "average", "--results", str(tmp_path)])
+    command.main(["layers", "--rounds", "3", "--only", "ReLU", "--results", str(tmp_path)])
+    rows = results.read(f"layers-{keras.backend.backend()}", tmp_path)
+    assert [(row["case"], row["rounds"]) for row in rows] == [
+        *[("ReLU (P4M)", "3")] * 2,
+        *[("average pooling 2x2 (P4M)", "2")] * 2,
+    ]
     with pytest.raises(SystemExit):
         command.main(["layers", "--rounds", "1", "--only", "nothing", "--results", str(tmp_path)])
 
 
 def test_scaling_leaves_out_what_is_too_large():
-    sizes = {case.name: case.order for *_, case in cases.scaling_cases(8, 1)}
-    assert sizes["Oh 3x3x3, 8 channels"] == 48
-    assert len(sizes) == 8
+    made = {case.name: case for case in cases.scaling_cases(1)}
+    assert len(made) == 8 * len(cases.SCALING_WIDTHS)
+    assert made["Oh 3x3x3, 8 channels"].order == 48
+
+
+def test_scaling_compares_both_implementations_with_the_plain_convolution():
+    rows = list(measure.scaling(1, "P4 3x3, 8 channels"))
+    assert [(row["variant"], row["pass"]) for row in rows] == [
+        (variant, mode) for mode in (FORWARD, BOTH) for variant in ("plain", "dense", "fourier")
+    ]
+    assert {(row["group"], row["kernel"], row["channels"]) for row in rows} == {("P4", 3, 8)}
 
 
 def test_importing_groco_loads_and_computes_nothing_heavy():
@@ -67,10 +86,16 @@ before = set(sys.modules)
 import groco
 extras = {"scipy", "matplotlib", "PIL", "onnx", "tf2onnx", "tensorflow_datasets", "huggingface_hub"}
 print(sorted({name.partition(".")[0] for name in set(sys.modules) - before} & extras))
+print(sorted(name for name in sys.modules if name.startswith("groco.") and name.count(".") == 1))
 from groco.groups import _holohedry
 print(_holohedry.holohedry.cache_info().currsize)
+print([name for name in groco.__all__ if not hasattr(groco, name)], set(groco.__all__) - set(dir(groco)))
 """
-    assert measure._run(program) == ["[]", "0"]
+    extras, packages, groups, missing = measure._run(program)
+    assert (extras, groups, missing) == ("[]", "0", "[] set()")
+    assert not {"groco.finetuning", "groco.pretrained", "groco.surgery"} & set(ast.literal_eval(packages))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        groco.nothing  # noqa: B018
 
 
 def test_processes_of_their_own_are_measured():
@@ -84,9 +109,17 @@ def test_the_page_is_written_from_the_results():
     assert write_docs.PAGE.read_text(encoding="utf-8") == "\n".join(write_docs._page())
 
 
+def test_the_page_of_implementations_is_written_from_the_results():
+    """Run python -m docs.write_implementations if this fails."""
+    assert write_implementations.PAGE.read_text(encoding="utf-8") == write_implementations.page()
+
+
 def test_missed_goals_say_why():
-    row = {"backend": "jax", "case": "conv", "variant": "groco", "pass": FORWARD, "ratio_low": "1.02"}
+    row = {"backend": "jax", "case": "conv", "variant": "groco", "pass": FORWARD, "ratio_low": "1.02", "ratio": "1.04"}
     assert "cannot be told from the noise" in write_docs._reason("layers", row, 1.03)
     assert write_docs._reason("layers", {**row, "ratio_low": "1.2"}, 1.03) == "not explained"
     assert "the noise" in write_docs._reason("models", {**row, "variant": "exported", "ratio_low": "1.02"}, 1.00)
+    folded = {**row, "variant": "exported, folded", "ratio_low": "1.02"}
+    assert "fewer layers" in write_docs._reason("models", folded, 1.00)
+    assert write_docs._reason("models", {**folded, "ratio": "1.07"}, 1.00) == "not explained"
     assert "Keras" in write_docs._reason("layers", {**row, "case": "ReLU (P4M)", "ratio_low": "1.2"}, 1.03)
