@@ -79,7 +79,10 @@ Beyond what the plain layer needs, a layer needs its expanded kernel, k^d |G|^2 
 gradient; it is gathered and then transposed, so that for a moment there are two of it. For Oh, of 48 elements, with
 3x3x3 kernels in float32 that is 0.24 MB times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the
 features have 48 C channels at each point. Subgroups are cheaper by the square of their order: O by 4, D4h by 9.
-`python -m benchmarks memory` measures what one forward and backward pass adds to a process at its peak.
+`python -m benchmarks memory` measures what one forward and backward pass adds to a process at its peak, in a process
+that has run a layer of one channel before: where the plain layer has as much, the second kernel came and went while
+other memory was free. What small layers take more on JAX is XLA's compiling; the pass itself then needs about as much
+as the plain one.
 """
 
 WIDTHS = """## Widths
@@ -208,8 +211,21 @@ def _start() -> Iterable[str]:
 
 
 def _memory() -> Iterable[str]:
-    columns = {"case": "3x3 or 3x3x3 layer", "variant": "variant", "megabytes": "MB at the peak"}
-    yield from _table("memory", "", {**columns, "expanded_kernel_megabytes": "MB of the expanded kernel"})
+    rows = _rows("memory")
+    if not rows:
+        return
+    backends = [backend for backend in BACKENDS if any(row["backend"] == backend for row in rows)]
+    yield "Megabytes at the peak, of the plain layer / of groco's:\n"
+    yield f"| 3x3 or 3x3x3 layer | expanded kernel | {' | '.join(backends)} |"
+    yield f"|---|---|{'---|' * len(backends)}"
+    peaks = {(row["case"], row["variant"], row["backend"]): row["megabytes"] for row in rows}
+    for case, kernel in {row["case"]: row["expanded_kernel_megabytes"] for row in rows}.items():
+        cells = [
+            " / ".join(peaks.get((case, variant, backend), "-") for variant in ("plain", "groco"))
+            for backend in backends
+        ]
+        yield f"| {case} | {kernel} | {' | '.join(cells)} |"
+    yield ""
 
 
 def _draw(path: Path) -> None:
