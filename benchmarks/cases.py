@@ -17,6 +17,7 @@ from groco.surgery.folding import fold_batch_norms
 
 SCALING_GROUPS: dict[str, tuple[int, ...]] = {"P4": (16, 16), "P4M": (16, 16), "O": (6, 6, 6), "Oh": (6, 6, 6)}
 SCALING_KERNELS = (1, 3)
+WAYS = {"dense": "dense", "fourier": "fourier"}
 SCALING_WIDTHS = (8, 16, 32, 64, 96, 128, 256)  # channels of each element
 
 
@@ -46,18 +47,18 @@ class LayerCase:
     def order(self) -> int:
         return get_group(self.group, len(self.size)).order
 
+    def model(self, variant: str) -> tuple[keras.Model, np.ndarray]:
+        """The net of one layer, plain or one of groco, and its inputs: the same numbers, merged for the plain one."""
+        shape = (self.batch, *self.size, self.order, self.channels)
+        inputs = np.random.default_rng(0).normal(size=shape).astype("float32")
+        if variant == "plain":
+            inputs = inputs.reshape(self.batch, *self.size, -1)
+        image = keras.Input(inputs.shape[1:])
+        layer = self.plain(self.order) if variant == "plain" else self.variants[variant]()
+        return keras.Model(image, layer(image)), inputs
+
     def models(self) -> dict[str, tuple[keras.Model, np.ndarray]]:
-        """The nets of one layer, each with its inputs: the same numbers, merged for the plain one."""
-        shape = (*self.size, self.order, self.channels)
-        inputs = np.random.default_rng(0).normal(size=(self.batch, *shape)).astype("float32")
-        merged = inputs.reshape(self.batch, *self.size, -1)
-        made = {"plain": (_net(self.plain(self.order), merged), merged)}
-        return made | {name: (_net(layer(), inputs), inputs) for name, layer in self.variants.items()}
-
-
-def _net(layer: keras.layers.Layer, inputs: np.ndarray) -> keras.Model:
-    image = keras.Input(inputs.shape[1:])
-    return keras.Model(image, layer(image))
+        return {variant: self.model(variant) for variant in ("plain", *self.variants)}
 
 
 def convolution(
@@ -156,9 +157,8 @@ def net_cases(large: bool = False) -> list[NetCase]:
 
 def scaling_cases(batch: int) -> list[LayerCase]:
     """Convolutions of one point and of three along each axis, over groups and widths, both implementations."""
-    ways = {"dense": "dense", "fourier": "fourier"}
     return [
-        convolution(_kernel_name(group, kernel, size, width), group, size, width, width, kernel, batch, ways)
+        convolution(_kernel_name(group, kernel, size, width), group, size, width, width, kernel, batch, WAYS)
         for group, size in SCALING_GROUPS.items()
         for kernel in SCALING_KERNELS
         for width in SCALING_WIDTHS

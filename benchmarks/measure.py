@@ -28,7 +28,7 @@ def _compare(name: str, models: dict, rounds: int, forward_only: tuple[str, ...]
         functions = {
             variant: compiled(model, inputs, mode, inner)
             for variant, (model, inputs) in models.items()
-            if mode == FORWARD or (variant not in forward_only and model.trainable_weights)
+            if mode == FORWARD or (variant not in forward_only and (inner or model.trainable_weights))
         }
         if "plain" not in functions:
             continue
@@ -139,7 +139,7 @@ def memory(rounds: int, only: str = "") -> Rows:
         if only not in case.name:
             continue
         kernel = 4 * 3**rank * (case.order * width) ** 2 / 2**20
-        for variant in ("plain", "groco"):
+        for variant in ("plain", "dense", "fourier"):
             program = _MEMORY.format(group=group, width=width, size=(size,) * rank, variant=variant)
             peaks = [float(_run(program)[-1]) for _ in range(max(1, min(rounds, 3)))]
             row = {"case": case.name, "variant": variant, "megabytes": f"{np.median(peaks):.0f}"}
@@ -152,8 +152,8 @@ import resource
 from benchmarks import cases
 from benchmarks.timing import BOTH, compiled
 def run(width):
-    case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1)
-    compiled(*case.models()["{variant}"], BOTH)()
+    case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1, variants=cases.WAYS)
+    compiled(*case.model("{variant}"), BOTH)()
 run(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 run({width})

@@ -215,13 +215,13 @@ def _memory() -> Iterable[str]:
     if not rows:
         return
     backends = [backend for backend in BACKENDS if any(row["backend"] == backend for row in rows)]
-    yield "Megabytes at the peak, of the plain layer / of groco's:\n"
+    yield "Megabytes at the peak, of the plain layer / the dense implementation / the Fourier one:\n"
     yield f"| 3x3 or 3x3x3 layer | expanded kernel | {' | '.join(backends)} |"
     yield f"|---|---|{'---|' * len(backends)}"
     peaks = {(row["case"], row["variant"], row["backend"]): row["megabytes"] for row in rows}
     for case, kernel in {row["case"]: row["expanded_kernel_megabytes"] for row in rows}.items():
         cells = [
-            " / ".join(peaks.get((case, variant, backend), "-") for variant in ("plain", "groco"))
+            " / ".join(peaks.get((case, variant, backend), "-") for variant in ("plain", "dense", "fourier"))
             for backend in backends
         ]
         yield f"| {case} | {kernel} | {' | '.join(cells)} |"

@@ -43,9 +43,9 @@ Time of both implementations relative to Keras' plain convolution of the same ex
 convolution has to beat: forward / forward and backward, by channels per element of the group, as many in as out.
 Backward is the gradient with respect to weights and inputs. Bold is what `auto` chooses; a dash where the plain
 convolution is too large to be timed. The three are timed in turns in one process, and a ratio is the median over the
-rounds; quartiles and milliseconds are in `benchmarks/results`, which `python -m benchmarks scaling` writes. PyTorch runs
-eagerly, and the calls that a group convolution makes beside the plain one, 0.2 to 0.4 ms, show where that takes a
-millisecond.
+rounds; quartiles and milliseconds are in `benchmarks/results`, which `python -m benchmarks scaling` writes. Where the
+plain convolution takes a millisecond, single figures are noisy, and what a group convolution does beside it shows: the
+expansion of its kernel and, on PyTorch, which runs eagerly, some more calls.
 """
 
 
@@ -59,7 +59,7 @@ def page() -> str:
         group = get_group(name, len(size))
         blocks = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group))
         lines.append(f"| {name} | {blocks} of {group.order**2} | 1 of {len(flips(group))} |")
-    lines += [CHOICE, "| backend | 1x1 | larger kernels |", "|---|---|---|"]
+    lines += [CHOICE, "| backend | 1x1 | larger kernels | larger kernels with strides |", "|---|---|---|---|"]
     lines += [f"| {BACKENDS[backend]} | {' | '.join(map(_worth, worth))} |" for backend, worth in WORTH.items()]
     lines.append(MEASURED.rstrip("\n"))
     for backend, title in BACKENDS.items():
@@ -109,7 +109,8 @@ def _cell(measured: dict[tuple, float], backend: str, group: str, kernel: int, w
     ratios = " / ".join(f"{ratio:.2f}" for ratio in found)
     ndim = len(SCALING_GROUPS[group])
     on, size = get_group(group, ndim), (kernel,) * ndim
-    fourier = is_worth_it(gain(on, on, size, (1,) * ndim, width, width), size, backend)
+    strides = (1,) * ndim
+    fourier = is_worth_it(gain(on, on, size, strides, width, width), size, strides, backend)
     return f"**{ratios}**" if fourier == (variant == "fourier") else ratios
 
 

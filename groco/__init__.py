@@ -71,8 +71,11 @@ def __getattr__(name: str) -> Any:
     if package is None:
         raise AttributeError(f"module 'groco' has no attribute {name!r}")
     found = importlib.import_module(f"groco.{package}")
-    globals()[name] = found if name == package else getattr(found, name)
-    return globals()[name]
+    if name != package:
+        _command.import_everything()
+        found = getattr(found, name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,7 @@
 """The Fourier implementations: outputs and gradients of the dense ones, on all groups and shapes."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -208,14 +210,14 @@ def test_a_quarter_of_the_multiplications_is_left():
 # -- the choice ------------------------------------------------------------------------------------------------------
 
 
-def _chosen(channels, filters, size, group="P4M", dtype="float32"):
+def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1)):
     group = get_group(group, 2)
-    return is_faster(group, group, size, (1, 1), channels, filters, dtype)
+    return is_faster(group, group, size, strides, channels, filters, dtype)
 
 
 def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
-    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0)})
+    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 200.0)})
     for size in ((1, 1), (3, 3)):
         for group in ("P4", "P4M"):
             choices = [_chosen(width, width, size, group) for width in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)]
@@ -223,6 +225,13 @@ def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
             assert (choices[0], choices[-1]) == (False, True)
         assert not _chosen(1, 512, size)  # few channels on one side are few savings
     assert not _chosen(512, 512, (3, 3), dtype="bfloat16")  # not measured
+    assert _chosen(512, 512, (3, 3), strides=(2, 2))
+    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, math.inf)})
+    assert not _chosen(512, 512, (3, 3), strides=(2, 2))
+    assert _chosen(512, 512, (1, 1), strides=(2, 2))
+    monkeypatch.setattr(choice, "WORTH", {})
+    assert not _chosen(512, 512, (3, 3))  # a backend that was not measured
+    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 100.0)})
     monkeypatch.setattr(choice, "_on_cpu", lambda: False)
     assert not _chosen(512, 512, (3, 3))
 
