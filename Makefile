@@ -20,7 +20,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loa
 test: $(VENV)/test.installed
 	KERAS_BACKEND=tensorflow $(PYTEST)
 
-BACKEND_TESTS = tests/groups/test_action.py tests/layers tests/models tests/test_testing.py
+BACKEND_TESTS = tests/groups/test_action.py tests/fourier/test_convolutions.py tests/layers tests/models tests/test_testing.py
 # JAX compiles each operation of each shape by itself, which makes these tests 8 times slower: of long lists of cases
 # every tenth is run there.
 test-backends: $(VENV)/backends.installed
@@ -41,13 +41,14 @@ format: $(VENV)/test.installed
 figures: $(VENV)/test.installed
 	$(BIN)/python -m training.write_readme
 
-# Half an hour, on a machine that does nothing else; tables and picture of docs/benchmarks.md.
+# Half an hour, on a machine that does nothing else; docs/benchmarks.md and docs/implementations.md.
 BENCHMARKS = layers models scaling start memory formats precision
 benchmarks: $(VENV)/backends.installed
 	for what in $(BENCHMARKS); do KERAS_BACKEND=tensorflow $(BIN)/python -m benchmarks $$what || exit 1; done
-	for backend in jax torch; do for what in layers models scaling start; do \
+	for backend in jax torch; do for what in layers models scaling start memory; do \
 		KERAS_BACKEND=$$backend $(BIN)/python -m benchmarks $$what || exit 1; done; done
 	$(BIN)/python -m benchmarks.write_docs
+	$(BIN)/python -m docs.write_implementations
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -68,7 +68,8 @@ def scaling(rounds: int, only: str = "") -> Rows:
     for case in cases.scaling_cases(batch):
         kernel, points = case.variants["dense"]().kernel_size, int(np.prod(case.size))
         numbers = int(np.prod(kernel)) * (case.order * case.channels) ** 2
-        if numbers > LARGEST_KERNEL or numbers * points * batch > LONGEST or only not in case.name:
+        too_long = not results.on_gpu() and numbers * points * batch > LONGEST
+        if numbers > LARGEST_KERNEL or too_long or only not in case.name:
             continue
         about = {"group": case.group, "kernel": kernel[0], "channels": case.channels, "points": points}
         for row in _compare(case.name, case.models(), rounds, inner=True):

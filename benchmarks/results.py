@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
-import importlib.metadata
+import importlib
 import os
 import platform
 from pathlib import Path
@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
         "device": _gpu() or _processor(),
         "cores": str(os.cpu_count()),
         "backend": backend,
-        "backend_version": importlib.metadata.version(backend),
+        "backend_version": importlib.import_module(backend).__version__,
         "keras": keras.__version__,
         "groco": groco.__version__,
         "python": platform.python_version(),

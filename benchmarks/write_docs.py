@@ -41,9 +41,10 @@ TEXT = """# Benchmarks
 A group convolution is an ordinary convolution of |G| times the channels, after its kernel has been made. Here its time
 is compared with that of the ordinary one: Keras' plain layer of the same expanded width, on the same numbers. All
 variants of a case are timed in turns in one process; a ratio is the median over the rounds of the ratio within a
-round, with its quartiles. Backward is the gradient in training: of layers with respect to their weights and inputs, of
-nets with respect to the weights. Nothing here was measured on a GPU; `python -m benchmarks layers` and so on run there
-unchanged, with larger cases.
+round, with its quartiles. escnn, the library of group convolutions for PyTorch, is not among them: a part of it is
+compiled from Fortran when it is installed, which the machine could not do. Backward is the gradient in training: of
+layers with respect to their weights and inputs, of nets with respect to the weights. Nothing here was measured on a
+GPU; `python -m benchmarks layers` and so on run there unchanged, with larger cases.
 
 {environments}
 """
@@ -58,7 +59,9 @@ A layer makes its expanded kernel at each call, because Keras' layers may keep n
 was kept would be wrong after the next step of training, `set_weights` or `load_weights`. Compilers do not take this
 work out of `predict` either: the weights are variables, or arguments, of the compiled function. What does is
 `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
-Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too.
+Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. Its convolutions are dense: a
+net of wide layers, which `implementation="auto"` computes in the Fourier basis, is faster as it is, as `p4m_resnet20`
+and `o_resnet3d` above.
 """
 
 PRECISION = """## mixed_bfloat16

@@ -24,8 +24,9 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False) -> keras.Mod
     Kernels are expanded once, the group axis is merged into the channels, and what a batch normalisation knows of a
     channel is repeated for each element of the group. Inputs, outputs and their shapes are those of the model, and so
     are the numbers, to rounding. It is saved and loaded without groco and computes as fast as any plain net: in `call`,
-    a group convolution makes its kernel anew, which this one has made already. It is meant for inference: trained
-    further, it forgets its symmetry.
+    a group convolution makes its kernel anew, which this one has made already. All its convolutions are dense: a net of
+    wide layers, which `implementation="auto"` computes in the Fourier basis, is faster as it is. It is meant for
+    inference: trained further, it forgets its symmetry.
 
     Args:
         model: a functional or sequential model, with others inside it or not. Layers that are neither groco's nor
