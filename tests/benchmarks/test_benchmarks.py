@@ -50,15 +50,17 @@ def test_the_command_writes_a_table(tmp_path, capsys):
     command.main(["layers", "--rounds", "1", "--only", "ReLU", "--results", str(tmp_path)])
     assert "ReLU (P4M)" in capsys.readouterr().out
     rows = results.read(f"layers-{keras.backend.backend()}", tmp_path)
-    assert [row["variant"] for row in rows] == ["plain", "groco"]
+    assert [(row["variant"], row["pass"]) for row in rows] == [
+        (variant, mode) for mode in (FORWARD, BOTH) for variant in ("plain", "groco")
+    ]
     assert rows[0]["ratio"] == "1.0000"
     assert rows[0]["keras"] == keras.__version__
     command.main(["layers", "--rounds", "2", "--only", "average", "--results", str(tmp_path)])
     command.main(["layers", "--rounds", "3", "--only", "ReLU", "--results", str(tmp_path)])
     rows = results.read(f"layers-{keras.backend.backend()}", tmp_path)
     assert [(row["case"], row["rounds"]) for row in rows] == [
-        *[("ReLU (P4M)", "3")] * 2,
-        *[("average pooling 2x2 (P4M)", "2")] * 2,
+        *[("ReLU (P4M)", "3")] * 4,
+        *[("average pooling 2x2 (P4M)", "2")] * 4,
     ]
     with pytest.raises(SystemExit):
         command.main(["layers", "--rounds", "1", "--only", "nothing", "--results", str(tmp_path)])

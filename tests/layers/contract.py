@@ -84,7 +84,8 @@ def check_layer(cls, kwargs, input_shape, *, trainable_weights, other_weights=0,
         np.testing.assert_allclose(values, outputs, atol=tolerance * scale)
 
     # A training step changes every weight, and calling changes none.
-    _check_training(cls, kwargs, inputs, trainable_weights)
+    for policy in ("float32", "mixed_bfloat16"):
+        _check_training(cls, {**kwargs, "dtype": policy}, inputs)
 
 
 def _check_config(layer, kwargs):
@@ -100,7 +101,7 @@ def _check_config(layer, kwargs):
     assert (renamed.name, renamed.trainable, renamed.dtype_policy.name) == ("other", False, "mixed_bfloat16")
 
 
-def _check_training(cls, kwargs, inputs, trainable_weights):
+def _check_training(cls, kwargs, inputs):
     image = keras.Input(inputs.shape[1:])
     features = cls(**kwargs)(image)
     outputs = keras.layers.Dense(1)(keras.layers.Flatten()(features))
