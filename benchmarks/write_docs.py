@@ -83,9 +83,9 @@ gradient; it is gathered and then transposed, so that for a moment there are two
 3x3x3 kernels in float32 that is 0.24 MB times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the
 features have 48 C channels at each point. Subgroups are cheaper by the square of their order: O by 4, D4h by 9.
 `python -m benchmarks memory` measures what one forward and backward pass adds to a process at its peak, in a process
-that has run a layer of one channel before: where the plain layer has as much, the second kernel came and went while
-other memory was free. What small layers take more on JAX is XLA's compiling; the pass itself then needs about as much
-as the plain one.
+that has run a layer of one channel before. The plain layer has as large a kernel, as weights; what is only there for a
+moment is made while other memory is free, so that the dense layer takes no more at its peak than the plain one. The
+Fourier implementation makes no expanded kernel.
 """
 
 WIDTHS = """## Widths
