@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from groco.surgery.folding import fold_batch_norms
 
 SCALING_GROUPS: dict[str, tuple[int, ...]] = {"P4": (16, 16), "P4M": (16, 16), "O": (6, 6, 6), "Oh": (6, 6, 6)}
 SCALING_KERNELS = (1, 3)
-WAYS = {"dense": "dense", "fourier": "fourier"}
+WAYS = ("dense", "fourier")  # the implementations
 SCALING_WIDTHS = (8, 16, 32, 64, 96, 128, 256)  # channels of each element
 
 
@@ -69,17 +70,20 @@ def convolution(
     filters: int,
     kernel: int,
     batch: int = 64,
-    variants: dict[str, str] | None = None,
+    implementations: Sequence[str] = (),
 ) -> LayerCase:
-    """A group convolution; `variants` are the implementations that are compared, by name."""
+    """A group convolution as users have it or, each a variant of its own, with the implementations that are named."""
     plain = getattr(keras.layers, f"Conv{len(size)}D")
     ours = functools.partial(getattr(layers, f"GroupConv{len(size)}D"), filters, kernel, padding="same", group=group)
-    made = {
-        label: functools.partial(ours, implementation=implementation)
-        for label, implementation in (variants or {"groco": "auto"}).items()
-    }
+    variants = {name: functools.partial(ours, implementation=name) for name in implementations} or {"groco": ours}
     return LayerCase(
-        name, group, tuple(size), channels, lambda order: plain(order * filters, kernel, padding="same"), made, batch
+        name,
+        group,
+        tuple(size),
+        channels,
+        lambda order: plain(order * filters, kernel, padding="same"),
+        variants,
+        batch,
     )
 
 
@@ -155,15 +159,16 @@ def net_cases(large: bool = False) -> list[NetCase]:
     ]
 
 
-def scaling_cases(batch: int) -> list[LayerCase]:
-    """Convolutions of one point and of three along each axis, over groups and widths, both implementations."""
-    return [
-        convolution(_kernel_name(group, kernel, size, width), group, size, width, width, kernel, batch, WAYS)
-        for group, size in SCALING_GROUPS.items()
-        for kernel in SCALING_KERNELS
-        for width in SCALING_WIDTHS
-    ]
+def scaling_cases(batch: int) -> list[tuple[int, LayerCase]]:
+    """(points along each axis of the kernel, case), over groups and widths, in both implementations."""
+    cases = []
+    for group, size in SCALING_GROUPS.items():
+        for kernel, width in itertools.product(SCALING_KERNELS, SCALING_WIDTHS):
+            name = f"{group} {window(kernel, size)}, {width} channels"
+            cases.append((kernel, convolution(name, group, size, width, width, kernel, batch, WAYS)))
+    return cases
 
 
-def _kernel_name(group: str, kernel: int, size: Sequence[int], width: int) -> str:
-    return f"{group} {'x'.join([str(kernel)] * len(size))}, {width} channels"
+def window(kernel: int, size: Sequence[int]) -> str:
+    """As in 3x3x3, on a grid of a size."""
+    return "x".join([str(kernel)] * len(size))

@@ -65,13 +65,13 @@ def models(rounds: int, only: str = "") -> Rows:
 def scaling(rounds: int, only: str = "") -> Rows:
     """Each way in which a group convolution can be computed beside the plain one, over widths, 1x1 and 3x3."""
     batch = 64 if results.on_gpu() else 8
-    for case in cases.scaling_cases(batch):
-        kernel, points = case.variants["dense"]().kernel_size, int(np.prod(case.size))
-        numbers = int(np.prod(kernel)) * (case.order * case.channels) ** 2
+    for kernel, case in cases.scaling_cases(batch):
+        points = int(np.prod(case.size))
+        numbers = kernel ** len(case.size) * (case.order * case.channels) ** 2
         too_long = not results.on_gpu() and numbers * points * batch > LONGEST
         if numbers > LARGEST_KERNEL or too_long or only not in case.name:
             continue
-        about = {"group": case.group, "kernel": kernel[0], "channels": case.channels, "points": points}
+        about = {"group": case.group, "kernel": kernel, "channels": case.channels, "points": points}
         for row in _compare(case.name, case.models(), rounds, inner=True):
             yield about | row
 
@@ -140,7 +140,7 @@ def memory(rounds: int, only: str = "") -> Rows:
         if only not in case.name:
             continue
         kernel = 4 * 3**rank * (case.order * width) ** 2 / 2**20
-        for variant in ("plain", "dense", "fourier"):
+        for variant in ("plain", *cases.WAYS):
             program = _MEMORY.format(group=group, width=width, size=(size,) * rank, variant=variant)
             peaks = [float(_run(program)[-1]) for _ in range(max(1, min(rounds, 3)))]
             row = {"case": case.name, "variant": variant, "megabytes": f"{np.median(peaks):.0f}"}
@@ -153,7 +153,7 @@ import resource
 from benchmarks import cases
 from benchmarks.timing import BOTH, compiled
 def run(width):
-    case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1, variants=cases.WAYS)
+    case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1, implementations=cases.WAYS)
     compiled(*case.model("{variant}"), BOTH)()
 run(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

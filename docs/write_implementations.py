@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks import results
-from benchmarks.cases import SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS
+from benchmarks.cases import SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS, WAYS, window
 from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
 from groco.fourier.choice import WORTH, gain, is_worth_it
@@ -86,10 +86,9 @@ def _section(title: str, backend: str, rows: list[dict[str, str]]) -> list[str]:
     ]
     for group, size in SCALING_GROUPS.items():
         for kernel in SCALING_KERNELS:
-            for variant in ("dense", "fourier"):
+            for variant in WAYS:
                 cells = [_cell(measured, backend, group, kernel, width, variant) for width in SCALING_WIDTHS]
-                window = "x".join([str(kernel)] * len(size))
-                lines.append(f"| {group} | {window} | {variant} | {' | '.join(cells)} |")
+                lines.append(f"| {group} | {window(kernel, size)} | {variant} | {' | '.join(cells)} |")
     return lines
 
 

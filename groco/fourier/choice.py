@@ -38,7 +38,7 @@ def gain(
 
     What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
     one point of the output. The transform of kernels of one point multiplies each number that it moves by a column of a
-    matrix; that of larger ones only adds and subtracts.
+    matrix; that of larger ones, by signs alone, is not counted.
     """
     numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
     points = math.prod(size)
@@ -55,9 +55,9 @@ def gain(
 
 
 def is_worth_it(gain: float, size: tuple[int, ...], strides: tuple[int, ...], backend: str) -> bool:
-    """Whether so much is saved that the Fourier implementation is the faster one; not on a backend without figures."""
+    """Whether so much is saved that the Fourier implementation is the faster one, on a backend with figures."""
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
-    return backend in WORTH and gain >= WORTH[backend][kind]
+    return gain >= WORTH[backend][kind]
 
 
 def is_faster(
@@ -70,8 +70,11 @@ def is_faster(
     dtype: str,
 ) -> bool:
     """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all."""
+    backend = keras.backend.backend()
+    if dtype != "float32" or backend not in WORTH or not _on_cpu():
+        return False
     saved = gain(group_in, group_out, size, strides, channels, filters)
-    return dtype == "float32" and is_worth_it(saved, size, strides, keras.backend.backend()) and _on_cpu()
+    return is_worth_it(saved, size, strides, backend)
 
 
 @functools.cache

@@ -67,7 +67,7 @@ def test_the_command_writes_a_table(tmp_path, capsys):
 
 
 def test_scaling_leaves_out_what_is_too_large():
-    made = {case.name: case for case in cases.scaling_cases(1)}
+    made = {case.name: case for _, case in cases.scaling_cases(1)}
     assert len(made) == 8 * len(cases.SCALING_WIDTHS)
     assert made["Oh 3x3x3, 8 channels"].order == 48
 

@@ -20,19 +20,13 @@ NETS = [
 nets = pytest.mark.parametrize("net", NETS, ids=lambda net: f"{net.name}-{net.group}")
 
 
-@pytest.fixture
-def channels_first():
-    """Sets Keras to channels first where it is called; what all tests share sets it back."""
-    return lambda: keras.config.set_image_data_format("channels_first")
-
-
 @nets
-def test_nets_are_the_same_where_keras_is_set_to_channels_first(net, rng, channels_first):
+def test_nets_are_the_same_where_keras_is_set_to_channels_first(net, rng):
     expected = net.build()
     randomise(expected, rng)
     inputs = net.inputs(rng, batch=1)
     outputs = _numpy(expected(inputs))
-    channels_first()
+    keras.config.set_image_data_format("channels_first")  # what all tests share sets it back
     model = net.build()
     assert model.output_shape == expected.output_shape
     assert {getattr(layer, "data_format", "channels_last") for layer in model.layers} == {"channels_last"}
@@ -40,9 +34,9 @@ def test_nets_are_the_same_where_keras_is_set_to_channels_first(net, rng, channe
     np.testing.assert_allclose(_numpy(model(inputs)), outputs, rtol=1e-5, atol=1e-6)
 
 
-def test_input_shape_is_that_of_channels_last(rng, channels_first):
+def test_input_shape_is_that_of_channels_last(rng):
     """(4, 16, 16) could be read as 4 channels as well."""
-    channels_first()
+    keras.config.set_image_data_format("channels_first")  # what all tests share sets it back
     model = create_model("p4_convnext", input_shape=(4, 16, 16), widths=(3, 4), numbers=(1, 1), kernel_size=3)
     randomise(model, rng)
     inputs = rng.normal(size=(1, 4, 16, 16)).astype("float32")
@@ -51,9 +45,9 @@ def test_input_shape_is_that_of_channels_last(rng, channels_first):
 
 
 @pytest.mark.parametrize("name", groco.list_pretrained())
-def test_trained_models_load_where_keras_is_set_to_channels_first(name, channels_first):
+def test_trained_models_load_where_keras_is_set_to_channels_first(name):
     """And give the outputs recorded when they were published."""
-    channels_first()
+    keras.config.set_image_data_format("channels_first")  # what all tests share sets it back
     assert groco.verify(name).golden_inputs > 0
 
 

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 
 from groco.testing import equivariance_error
 from tests.models.test_data_format import nets
@@ -11,19 +10,13 @@ from tests.models.trained_like import randomise
 TOLERANCE = 0.05  # of the largest output; a number of bfloat16 has 8 bits, and these nets have up to 10 layers
 
 
-@pytest.fixture
-def mixed_bfloat16():
-    """Sets Keras to mixed_bfloat16 where it is called; what all tests share sets it back."""
-    return lambda: keras.config.set_dtype_policy("mixed_bfloat16")
-
-
 @nets
-def test_outputs_and_equivariance(net, rng, mixed_bfloat16):
+def test_outputs_and_equivariance(net, rng):
     precise = net.build()
     randomise(precise, rng)
     inputs = net.inputs(rng)
     expected = _numpy(precise(inputs))
-    mixed_bfloat16()
+    keras.config.set_dtype_policy("mixed_bfloat16")  # what all tests share sets it back
     model = net.build()
     model.set_weights(precise.get_weights())
     outputs = _numpy(model(inputs))
@@ -35,9 +28,9 @@ def test_outputs_and_equivariance(net, rng, mixed_bfloat16):
 
 
 @nets
-def test_a_step_of_training(net, rng, mixed_bfloat16):
+def test_a_step_of_training(net, rng):
     """Weights stay in float32, and kernels move."""
-    mixed_bfloat16()
+    keras.config.set_dtype_policy("mixed_bfloat16")  # what all tests share sets it back
     model = net.build(num_classes=4)
     inputs = net.inputs(rng, batch=4)
     targets = rng.normal(size=model(inputs).shape).astype("float32")
