@@ -43,10 +43,12 @@ def list_configs() -> list[str]:
 def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
     """A config by name, with `key=value` changes; a key may be dotted, a value is a Python literal or else a string.
 
+    The name is that of the file or of the weights it makes: `p4cnn_rotmnist` or `p4cnn.rotmnist`.
+
     Raises:
         ValueError: if there is no such config or key, or a change is not of that form.
     """
-    name = Path(name).stem
+    name = Path(name).name.removesuffix(".py").replace(".", "_")
     if name not in list_configs():
         close = difflib.get_close_matches(name, list_configs(), n=3)
         hint = f" Close names: {', '.join(close)}." if close else ""

@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the config, after its name"
+    )
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
     parser.add_argument("--devices", default="1", metavar="N", help="of this machine, or auto: all (default: 1)")
