@@ -1,6 +1,7 @@
 """python -m benchmarks layers|models|scaling|start|memory|formats|precision [--rounds N]
 
-Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND. Nothing else should be running.
+Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND, on a GPU NAME-BACKEND-gpu.csv, row by
+row as they are measured. Nothing else should be running.
 `python -m benchmarks.write_docs` makes the tables of docs/benchmarks.md of what is there.
 """
 
@@ -9,8 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-import keras
 
 from benchmarks import measure, results
 
@@ -32,10 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", help="only the cases whose names contain this; the rest stays")
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="where the CSV goes")
     options = parser.parse_args(arguments)
-    rows = list(COMMANDS[options.what](options.rounds, options.only))
+    name, rows = f"{options.what}-{results.engine()}", []
+    for row in COMMANDS[options.what](options.rounds, options.only):
+        rows.append(row)
+        results.write(name, rows, options.results, keep=True)
     if not rows:
         parser.error(f"no case contains {options.only!r}")
-    print(results.write(f"{options.what}-{keras.backend.backend()}", rows, options.results, keep=bool(options.only)))
+    print(results.write(name, rows, options.results, keep=bool(options.only)))
 
 
 if __name__ == "__main__":

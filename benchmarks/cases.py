@@ -29,7 +29,7 @@ class LayerCase:
     Attributes:
         name: what the tables say.
         group: the group's name.
-        size: spatial sizes.
+        size: spatial sizes; () for vectors on a group of the plane.
         channels: channels on the group that the layer reads.
         plain: makes the plain one from the group's order.
         variants: by name, what makes the layer of groco.
@@ -46,7 +46,7 @@ class LayerCase:
 
     @property
     def order(self) -> int:
-        return get_group(self.group, len(self.size)).order
+        return get_group(self.group, len(self.size) or 2).order
 
     def model(self, variant: str) -> tuple[keras.Model, np.ndarray]:
         """The net of one layer, plain or one of groco, and its inputs: the same numbers, merged for the plain one."""
@@ -97,6 +97,50 @@ def layer_cases(large: bool = False) -> list[LayerCase]:
         convolution("P4-U-Net 3x3", "P4", (64, 64), 8, 8, 3, batch=16),
         convolution("P4M 1x1", "P4M", (16, 16), 23, 23, 1),
         convolution("Oh 3x3x3", "Oh", (12, 12, 12), 2, 2, 3, batch=2),
+        LayerCase(
+            "3x3, stride 2",
+            "P4M",
+            (17, 17),
+            23,
+            lambda order: keras.layers.Conv2D(order * 23, 3, strides=2),
+            {"groco": lambda: layers.GroupConv2D(23, 3, strides=2, group="P4M")},
+        ),
+        LayerCase(
+            "transposed 2x2, stride 2",
+            "P4M",
+            (8, 8),
+            23,
+            lambda order: keras.layers.Conv2DTranspose(order * 23, 2, strides=2),
+            {"groco": lambda: layers.GroupConv2DTranspose(23, 2, strides=2, group="P4M")},
+        ),
+        LayerCase(
+            "separable 3x3 (gc)",
+            "P4M",
+            (16, 16),
+            23,
+            lambda order: keras.Sequential(
+                [keras.layers.Conv2D(order * 23, 1, use_bias=False), keras.layers.DepthwiseConv2D(3, padding="same")]
+            ),
+            {"groco": lambda: layers.SeparableGroupConv2D(23, 3, padding="same", group="P4M", factorization="gc")},
+        ),
+        LayerCase(
+            "depthwise 3x3",
+            "P4M",
+            (16, 16),
+            23,
+            lambda order: keras.layers.Conv2D(order * 23, 3, padding="same", groups=23),
+            {"groco": lambda: layers.DepthwiseGroupConv2D(3, padding="same", group="P4M")},
+            batch=8,  # of more, the plain gradient takes many seconds on TensorFlow and JAX
+        ),
+        LayerCase(
+            "dense",
+            "P4M",
+            (),
+            64,
+            lambda order: keras.layers.Dense(order * 64),
+            {"groco": lambda: layers.GroupDense(64, group="P4M", ndim=2)},
+            batch=512,
+        ),
         *(
             LayerCase(name, "P4M", (32, 32), 11, lambda order, plain=plain: plain(), {"groco": ours})
             for name, plain, ours in (

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 import groco
+from training.processor import instructions
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -29,7 +30,7 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER, keep: bo
         table[row["case"]].append({**row, **environment()})
     new = path.with_suffix(".csv.new")
     with new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], *environment()])
+        writer = csv.DictWriter(file, [*rows[0], *environment()], extrasaction="ignore")  # of older versions
         writer.writeheader()
         for case in table.values():
             writer.writerows(case)
@@ -62,7 +63,8 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    name, known = names[0] if names else platform.machine(), instructions()
+    return f"{name} with {' and '.join(known)}" if known else name
 
 
 def _gpu() -> str | None:
@@ -84,3 +86,8 @@ def _gpu() -> str | None:
 
 def on_gpu() -> bool:
     return _gpu() is not None
+
+
+def engine() -> str:
+    """The backend, and whether it computes on a GPU: each has results of its own, `jax` and `jax-gpu`."""
+    return keras.backend.backend() + "-gpu" * on_gpu()

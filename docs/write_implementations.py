@@ -14,6 +14,8 @@ from groco.groups import get_group
 
 PAGE = Path(__file__).with_name("implementations.md")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+GPU = "-gpu"
+NOISE = 0.1  # of the ratio of the times of both implementations
 
 
 INTRODUCTION = """\
@@ -47,6 +49,33 @@ rounds; quartiles and milliseconds are in `benchmarks/results`, which `python -m
 plain convolution takes a millisecond, single figures are noisy, and what a group convolution does beside it shows: the
 expansion of its kernel and, on PyTorch, which runs eagerly, some more calls.
 """
+MISCHOSEN = f"""
+`auto` keeps to the dense one near the crossover, which grid, batch and machine move. Here it takes the slower one, by
+more than {NOISE:.0%}, of:
+"""
+TRIED: dict[str, tuple[str, str, str, str]] = {
+    "TensorFlow": ("0.45 / 0.34", "0.43 / 0.34", "0.73 / 1.88", "0.62 / 1.27"),
+    "JAX": ("0.35 / 0.26", "0.34 / 0.29", "0.35 / 0.26", "0.27 / 0.51"),
+    "PyTorch": ("0.50 / 0.46", "0.47 / 0.47", "0.70 / 0.72", "0.80 / 0.97"),
+}
+TRIED_TEXT = """
+## Tried and left out
+
+A cheaper way into the basis and back: 1x1, P4M, 96 channels, 8 images of 16x16, time relative to the dense layer,
+forward / forward and backward, measured once with prototypes (2026-11-26, AMD EPYC with AVX-512, 2 cores).
+"""
+TRIED_WHY = """
+- The transform as a product with one small matrix, as it is, takes little longer than copying the signal: 0.75 against
+  0.50 ms here on TensorFlow, where the whole layer takes 5.9 ms. It is bound by memory, not by its multiplications.
+- Butterflies, three steps of sums and differences, need fewer operations and move the signal three times: 3 to 4 times
+  as long as the product on TensorFlow and PyTorch. XLA fuses them on JAX, where they are level at 96 channels, and up
+  to 1.7 times as fast with the backward pass at 32, where both take little time.
+- Sums written out, which XLA fuses to one pass, are faster forward on JAX and twice as slow backward.
+- The bias added to the trivial representation alone, before the way back, 8 times fewer numbers: within the noise of
+  5 %, but for TensorFlow below 96 channels (forward 0.74 instead of 0.81 at 32).
+- Staying in the basis between layers: ReLU acts on single elements of the group, so that the signal has to come back
+  before each one, and no net here has two linear layers without one between them.
+"""
 
 
 def main() -> None:
@@ -63,12 +92,17 @@ def page() -> str:
     lines += [f"| {BACKENDS[backend]} | {' | '.join(map(_worth, worth))} |" for backend, worth in WORTH.items()]
     lines.append(MEASURED.rstrip("\n"))
     for backend, title in BACKENDS.items():
-        if (results.FOLDER / f"scaling-{backend}.csv").is_file():
-            lines += _section(title, backend, results.read(f"scaling-{backend}"))
+        for engine, place in ((backend, ""), (f"{backend}{GPU}", " on a GPU")):
+            if (results.FOLDER / f"scaling-{engine}.csv").is_file():
+                lines += _section(title + place, engine, results.read(f"scaling-{engine}"))
+    lines += [TRIED_TEXT, "| backend | as it is | bias in the basis | butterflies | sums |", "|---|---|---|---|---|"]
+    lines += [f"| {backend} | {' | '.join(times)} |" for backend, times in TRIED.items()]
+    lines.append(TRIED_WHY.rstrip("\n"))
     return "\n".join(lines) + "\n"
 
 
-def _section(title: str, backend: str, rows: list[dict[str, str]]) -> list[str]:
+def _section(title: str, engine: str, rows: list[dict[str, str]]) -> list[str]:
+    backend = engine.removesuffix(GPU)
     measured = {
         (row["group"], int(row["kernel"]), int(row["channels"]), row["variant"], row["pass"]): float(row["ratio"])
         for row in rows
@@ -87,9 +121,23 @@ def _section(title: str, backend: str, rows: list[dict[str, str]]) -> list[str]:
     for group, size in SCALING_GROUPS.items():
         for kernel in SCALING_KERNELS:
             for variant in WAYS:
-                cells = [_cell(measured, backend, group, kernel, width, variant) for width in SCALING_WIDTHS]
+                cells = [_cell(measured, engine, group, kernel, width, variant) for width in SCALING_WIDTHS]
                 lines.append(f"| {group} | {window(kernel, size)} | {variant} | {' | '.join(cells)} |")
-    return lines
+    return lines + _mischosen(measured, engine)
+
+
+def _mischosen(measured: dict[tuple, float], engine: str) -> list[str]:
+    """The cases of which `auto` takes the implementation that was slower."""
+    lines = []
+    for group, kernel, width in dict.fromkeys(key[:3] for key in measured):
+        chosen = _chosen(engine, group, kernel, width)
+        (other,) = set(WAYS) - {chosen}
+        for direction in (FORWARD, BOTH):
+            mine, its = (measured[group, kernel, width, variant, direction] for variant in (chosen, other))
+            if mine > (1 + NOISE) * its:
+                what = f"{group} {window(kernel, SCALING_GROUPS[group])}, {width} channels, {direction}"
+                lines.append(f"- {what}: {mine:.2f} ({chosen}) against {its:.2f}")
+    return [MISCHOSEN, *lines] if lines else []
 
 
 def _grids(rows: list[dict[str, str]]) -> str:
@@ -101,16 +149,21 @@ def _worth(worth: float) -> str:
     return "never" if worth == float("inf") else f"{worth:g}"
 
 
-def _cell(measured: dict[tuple, float], backend: str, group: str, kernel: int, width: int, variant: str) -> str:
+def _cell(measured: dict[tuple, float], engine: str, group: str, kernel: int, width: int, variant: str) -> str:
     found = [measured.get((group, kernel, width, variant, direction)) for direction in (FORWARD, BOTH)]
     if None in found:
         return "-"
     ratios = " / ".join(f"{ratio:.2f}" for ratio in found)
+    return f"**{ratios}**" if variant == _chosen(engine, group, kernel, width) else ratios
+
+
+def _chosen(engine: str, group: str, kernel: int, width: int) -> str:
+    """The implementation that `auto` takes of a case."""
+    if engine.endswith(GPU):
+        return "dense"
     ndim = len(SCALING_GROUPS[group])
-    on, size = get_group(group, ndim), (kernel,) * ndim
-    strides = (1,) * ndim
-    fourier = is_worth_it(gain(on, on, size, strides, width, width), size, strides, backend)
-    return f"**{ratios}**" if fourier == (variant == "fourier") else ratios
+    on, size, strides = get_group(group, ndim), (kernel,) * ndim, (1,) * ndim
+    return "fourier" if is_worth_it(gain(on, on, size, strides, width, width), size, strides, engine) else "dense"
 
 
 if __name__ == "__main__":

@@ -18,9 +18,13 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 def hardware() -> str:
     """What a run was made on, in words."""
-    instructions = features()
-    known = [name for flag, name in (("avx512f", "AVX-512"), ("amx_tile", "AMX")) if flag in instructions]
-    return ", ".join([f"{os.cpu_count()} cores", platform.machine(), *known])
+    return ", ".join([f"{os.cpu_count()} cores", platform.machine(), *instructions()])
+
+
+def instructions() -> list[str]:
+    """The names of the instructions that tell processors apart in speed."""
+    known = {"AVX-512": {"avx512f"}, "AMX": {"amx_tile"}, "bfloat16": _BFLOAT16}
+    return [name for name, flags in known.items() if flags & features()]
 
 
 def features(path: str | Path = "/proc/cpuinfo") -> set[str]:
@@ -34,8 +38,8 @@ def features(path: str | Path = "/proc/cpuinfo") -> set[str]:
 
 def warn_of_slow_bfloat16(precision: str) -> None:
     """Says so if a run in bfloat16 is on a processor that has to imitate it."""
-    instructions = features()
-    if "bfloat16" in precision and instructions and not instructions & _BFLOAT16 and _computes_on_cpu():
+    known = features()
+    if "bfloat16" in precision and known and not known & _BFLOAT16 and _computes_on_cpu():
         print(
             f"training: this processor has no instructions for bfloat16, {precision} may take several times as long "
             "as --set precision=float32.",

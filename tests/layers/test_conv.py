@@ -284,3 +284,20 @@ def test_graphs_without_sizes(padding, strides, rng):
                 graph(inputs)
         else:
             np.testing.assert_allclose(graph(inputs), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        keras.initializers.GlorotUniform(1),
+        keras.initializers.HeNormal(1),
+        keras.initializers.VarianceScaling(2.0, "fan_in", seed=1, input_axes=(0, 1), output_axes=(2,)),
+        keras.initializers.RandomUniform(seed=1),
+        keras.initializers.Orthogonal(seed=1),
+    ],
+)
+def test_initial_kernels_are_those_that_keras_draws(initializer):
+    layer = GroupConv2D(5, 3, group="P4", kernel_initializer=initializer)
+    layer.build((None, 8, 8, 4, 2))
+    expected = initializer((3, 3, 4, 2, 5))
+    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (layer.kernel, expected)))

@@ -21,9 +21,9 @@ def test_features(tmp_path):
 
 
 def test_hardware(monkeypatch):
-    monkeypatch.setattr(processor, "features", lambda: {"avx512f", "amx_tile"})
+    monkeypatch.setattr(processor, "features", lambda: {"avx512f", "amx_tile", "amx_bf16"})
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert processor.hardware().endswith(" cores, x86_64, AVX-512, AMX")
+    assert processor.hardware().endswith(" cores, x86_64, AVX-512, AMX, bfloat16")
     monkeypatch.setattr(processor, "features", set)
     assert processor.hardware().endswith(" cores, x86_64")
 
