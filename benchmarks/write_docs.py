@@ -75,8 +75,8 @@ a logit when the image is turned by 90 degrees, relative to the largest logit.
 START = f"""## Start
 
 Seconds, each in processes of their own: of Keras, its plain layers and nets, and of groco. The goals: groco adds at
-most {LONGER_IMPORT} s to the import of Keras, and a net of 44 layers takes at most {LONGER_BUILD} times as long to build
-as its plain one. The first net that a process builds waits for the backend, which compiles on JAX what draws each shape
+most {LONGER_IMPORT} s to the import of Keras, and a net of 44 layers takes at most {LONGER_BUILD} times as long to
+build as its plain one. The first net that a process builds waits for the backend, which compiles on JAX what draws each shape
 of weights; another one does not.
 """
 

@@ -113,11 +113,12 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     def _convolve_channels(self, maps, kernel, order: int):
         """Pads, and convolves (batch, *spatial, order c) with (*kernel_size, order, c, n) to (..., c n)."""
-        maps, _ = self._pad_windows(maps, self._windows, self.strides, leave_same=False)
+        leave_same = order > 1 or _axes_of_backend(self.strides) == self.rank
+        maps, padding = self._pad_windows(maps, self._windows, self.strides, leave_same=leave_same)
         if order == 1:
-            return depthwise_conv(maps, ops.squeeze(kernel, self.rank), self.strides, self.dilation_rate)
+            return depthwise_conv(maps, ops.squeeze(kernel, self.rank), self.strides, padding, self.dilation_rate)
         maps = split_last_axis(maps, order, kernel.shape[-2])
-        return channelwise_conv(maps, kernel, self.strides, self.dilation_rate)
+        return channelwise_conv(maps, kernel, self.strides, padding, self.dilation_rate)
 
     # -- shapes and configuration ----------------------------------------------------------------------------------
 
@@ -138,8 +139,8 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
         }
 
 
-def channelwise_conv(inputs, kernel, strides, dilation_rate):
-    """Convolves each channel by itself, over its own few maps, without padding.
+def channelwise_conv(inputs, kernel, strides, padding, dilation_rate):
+    """Convolves each channel by itself, over its own few maps.
 
     Args:
         inputs: (batch, *spatial, order, channels).
@@ -151,9 +152,8 @@ def channelwise_conv(inputs, kernel, strides, dilation_rate):
     *size, order, channels, maps = kernel.shape
     if keras.backend.backend() == "torch":
         inputs = merge_last_axes(ops.swapaxes(inputs, -2, -1))
-        return convolve(
-            inputs, ops.reshape(kernel, (*size, order, channels * maps)), strides, dilation_rate=dilation_rate
-        )
+        kernel = ops.reshape(kernel, (*size, order, channels * maps))
+        return convolve(inputs, kernel, strides, padding, dilation_rate)
     # The gradient of XLA's convolution of groups of channels, which Keras takes here, is many times slower on a CPU
     # than that of a dense convolution of a few channels with zeros where they would mix.
     width = max(1, BLOCK // max(order, maps))
@@ -164,23 +164,25 @@ def channelwise_conv(inputs, kernel, strides, dilation_rate):
         unmixed = ops.expand_dims(ops.eye(count, dtype=keras.backend.standardize_dtype(kernel.dtype)), -1)
         block = ops.reshape(ops.expand_dims(block, -2) * unmixed, (*size, order * count, count * maps))
         part = merge_last_axes(inputs[..., start : start + width])
-        outputs.append(convolve(part, block, strides, dilation_rate=dilation_rate))
+        outputs.append(convolve(part, block, strides, padding, dilation_rate))
     return outputs[0] if len(outputs) == 1 else ops.concatenate(outputs, axis=-1)
 
 
-def depthwise_conv(inputs, kernel, strides, dilation_rate):
-    """The ordinary depthwise convolution without padding, in any dimension and on any backend.
+def depthwise_conv(inputs, kernel, strides, padding, dilation_rate):
+    """The ordinary depthwise convolution, in any dimension and on any backend.
 
     Args:
         inputs: (batch, *spatial, channels).
         kernel: (*kernel_size, channels, n).
+        strides, dilation_rate: int per axis.
+        padding: `"valid"`; or `"same"`, where the backend has it along all axes.
 
     Returns:
         (batch, *new_spatial, channels n).
     """
     rank, known = len(strides), _axes_of_backend(strides)
     if known == rank:
-        return _depthwise_conv_of_backend(inputs, kernel, strides, dilation_rate)
+        return _depthwise_conv_of_backend(inputs, kernel, strides, padding, dilation_rate)
     # The sum over the taps along the first axes, of whose points each is an example of its own.
     first = rank - known
     batch, *sizes, channels = ops.shape(inputs)
@@ -193,7 +195,7 @@ def depthwise_conv(inputs, kernel, strides, dilation_rate):
         term = inputs[(slice(None), *map(slice, starts, ends, strides))]
         if known:
             term = ops.reshape(term, (batch * math.prod(counts), *sizes[first:], channels))
-            term = _depthwise_conv_of_backend(term, kernel[tap], strides[first:], dilation_rate[first:])
+            term = _depthwise_conv_of_backend(term, kernel[tap], strides[first:], "valid", dilation_rate[first:])
         else:
             term = merge_last_axes(ops.expand_dims(term, -1) * kernel[tap])
         total = term if total is None else total + term
@@ -213,9 +215,9 @@ def _axes_of_backend(strides) -> int:
     return 0
 
 
-def _depthwise_conv_of_backend(inputs, kernel, strides, dilation_rate):
+def _depthwise_conv_of_backend(inputs, kernel, strides, padding, dilation_rate):
     return ops.depthwise_conv(
-        inputs, kernel, strides, "valid", data_format="channels_last", dilation_rate=dilation_rate
+        inputs, kernel, strides, padding, data_format="channels_last", dilation_rate=dilation_rate
     )
 
 

@@ -177,9 +177,9 @@ def test_channels_in_blocks(channels, rng):
 def test_the_two_ways_to_convolve_channels_agree(rank, rng):
     strides = (1, 2, 1)[:rank]
     inputs, kernel = rng.normal(size=(2, *(5, 6, 4)[:rank], 3)), rng.normal(size=(*(3, 2, 2)[:rank], 3, 2))
-    one = depthwise_conv(inputs, kernel, strides, (1,) * rank)
+    one = depthwise_conv(inputs, kernel, strides, "valid", (1,) * rank)
     inputs, kernel = (keras.ops.convert_to_tensor(np.expand_dims(a, -2 - i)) for i, a in enumerate((inputs, kernel)))
-    other = channelwise_conv(inputs, kernel, strides, (1,) * rank)
+    other = channelwise_conv(inputs, kernel, strides, "valid", (1,) * rank)
     np.testing.assert_allclose(*[keras.ops.convert_to_numpy(out) for out in (one, other)], atol=1e-10)
 
 
