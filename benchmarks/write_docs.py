@@ -25,10 +25,27 @@ _SHORT_AXIS = (
     "alone, XLA's loop over the numbers has the short last axis, the channels of one element, as its innermost, which "
     "takes longer; in a net it is fused with the convolution before it"
 )
+_BLOCKS = (
+    "several channels are one dense convolution with zeros where they would mix, because the gradient of the backend's "
+    "own convolution of groups of channels takes 30 times as long"
+)
+_COPIES = (
+    "a signal has its channels together at each element, PyTorch wants the elements of a channel: two copies, and the "
+    "calls that make them, beside a convolution of a millisecond"
+)
+_FEW = (
+    "512 vectors are few; on one core the ratio was 0.93, but PyTorch shares the small products of the way into the "
+    "basis and back less well between two"
+)
 # Why a goal is missed by more than the noise, by table, backend, case and pass (shell patterns).
 REASONS: list[tuple[str, str, str, str, str]] = [
     ("layers", "jax", "batch norm*", "forward", _SHORT_AXIS),
     ("layers", "jax", "ReLU*", "*", f"it is Keras' layer; {_SHORT_AXIS}"),
+    ("layers", "jax", "depthwise*", "forward", _BLOCKS),
+    ("layers", "jax", "transposed*", "forward", "making the expanded kernel takes 0.2 ms"),
+    ("layers", "tensorflow", "depthwise*", "forward", _BLOCKS),
+    ("layers", "torch", "depthwise*", "*", _COPIES),
+    ("layers", "torch", "dense*", "forward", _FEW),
     ("layers", "tensorflow", "Oh*", "*", _KERNEL),
     ("layers", "torch", "Oh*", "*", _KERNEL),
     ("models", "torch", "o_resnet3d", "*", _KERNEL),

@@ -68,9 +68,11 @@ TRIED_WHY = """
 - The transform as a product with one small matrix, as it is, takes little longer than copying the signal: 0.75 against
   0.50 ms here on TensorFlow, where the whole layer takes 5.9 ms. It is bound by memory, not by its multiplications.
 - Butterflies, three steps of sums and differences, need fewer operations and move the signal three times: 3 to 4 times
-  as long as the product on TensorFlow and PyTorch. XLA fuses them on JAX, where they are level at 96 channels, and up
-  to 1.7 times as fast with the backward pass at 32, where both take little time.
-- Sums written out, which XLA fuses to one pass, are faster forward on JAX and twice as slow backward.
+  as long as the product on TensorFlow and PyTorch. XLA fuses them on JAX, where they were level at 96 channels, and up
+  to 1.7 times as fast with the backward pass at 32. What they won there was the gradient of a product of many small
+  matrices, which takes XLA 2 to 8 times as long as the product. A convolution of one point over the channels has no such
+  gradient: it has taken the place of the product on JAX since.
+- Sums written out, which XLA fuses to one pass, were faster forward on JAX and twice as slow backward.
 - The bias added to the trivial representation alone, before the way back, 8 times fewer numbers: within the noise of
   5 %, but for TensorFlow below 96 channels (forward 0.74 instead of 0.81 at 32).
 - Staying in the basis between layers: ReLU acts on single elements of the group, so that the signal has to come back

@@ -17,9 +17,9 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 # one point, for larger ones, and for larger ones with strides: above the crossovers in docs/implementations.md. With
 # strides TensorFlow took 1.3 to 1.9 times as long forward up to 403 (P4M, 3x3, stride 2, 80 and 112 channels).
 WORTH = {
-    "tensorflow": (90.0, 280.0, math.inf),
-    "jax": (90.0, 100.0, 100.0),
-    "torch": (140.0, 280.0, 280.0),
+    "tensorflow": (80.0, 280.0, math.inf),
+    "jax": (60.0, 70.0, 100.0),
+    "torch": (105.0, 280.0, 280.0),
 }
 
 
@@ -38,14 +38,15 @@ def gain(
 
     What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
     one point of the output. The transform of kernels of one point multiplies each number that it moves by a column of a
-    matrix; that of larger ones, by signs alone, is not counted.
+    matrix; in products of matrices as small as the group, a multiplication counts as three. That of larger kernels, by
+    signs alone, is not counted.
     """
     numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
     points = math.prod(size)
     if points == 1:
         left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
         moved = numbers_in + numbers_out
-        transforms = numbers_in * group_in.order + numbers_out * group_out.order
+        transforms = 3 * (numbers_in * group_in.order + numbers_out * group_out.order)
     else:
         left = 1 / len(flips(group_out))
         after = math.prod(size[axis] for axis in axes_after(size, strides))
