@@ -70,8 +70,8 @@ TRIED_WHY = """
 - Butterflies, three steps of sums and differences, need fewer operations and move the signal three times: 3 to 4 times
   as long as the product on TensorFlow and PyTorch. XLA fuses them on JAX, where they were level at 96 channels, and up
   to 1.7 times as fast with the backward pass at 32. What they won there was the gradient of a product of many small
-  matrices, which takes XLA 2 to 8 times as long as the product. A convolution of one point over the channels has no such
-  gradient: it has taken the place of the product on JAX since.
+  matrices, which takes XLA 2 to 8 times as long as the product. A convolution of one point over the channels has no
+  such gradient: it has taken the place of the product on JAX since.
 - Sums written out, which XLA fuses to one pass, were faster forward on JAX and twice as slow backward.
 - The bias added to the trivial representation alone, before the way back, 8 times fewer numbers: within the noise of
   5 %, but for TensorFlow below 96 channels (forward 0.74 instead of 0.81 at 32).
