@@ -1,13 +1,14 @@
 """python -m benchmarks layers|models|scaling|start|memory|formats|precision [--rounds N]
 
-Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND, on a GPU NAME-BACKEND-gpu.csv, row by
-row as they are measured. Nothing else should be running.
+Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND, on a GPU NAME-BACKEND-gpu.csv, case
+by case as they are measured. Nothing else should be running.
 `python -m benchmarks.write_docs` makes the tables of docs/benchmarks.md of what is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="where the CSV goes")
     options = parser.parse_args(arguments)
     name, rows = f"{options.what}-{results.engine()}", []
-    for row in COMMANDS[options.what](options.rounds, options.only):
-        rows.append(row)
+    measured = COMMANDS[options.what](options.rounds, options.only)
+    for _, found in itertools.groupby(measured, key=lambda row: row["case"]):
+        rows += found
         results.write(name, rows, options.results, keep=True)
     if not rows:
         parser.error(f"no case contains {options.only!r}")

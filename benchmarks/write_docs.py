@@ -27,7 +27,7 @@ _SHORT_AXIS = (
 )
 _BLOCKS = (
     "several channels are one dense convolution with zeros where they would mix, because the gradient of the backend's "
-    "own convolution of groups of channels takes 30 times as long"
+    "own convolution of groups of channels takes 40 times as long"
 )
 _COPIES = (
     "a signal has its channels together at each element, PyTorch wants the elements of a channel: two copies, and the "
@@ -45,7 +45,6 @@ _NOT_FOUND = (
 REASONS: list[tuple[str, str, str, str, str]] = [
     ("layers", "jax", "batch norm*", "forward", _SHORT_AXIS),
     ("layers", "jax", "ReLU*", "*", f"it is Keras' layer; {_SHORT_AXIS}"),
-    ("layers", "jax", "depthwise*", "forward", _BLOCKS),
     ("layers", "jax", "3x3, stride*", "forward+backward", _NOT_FOUND),
     ("layers", "jax", "transposed*", "forward", "making the expanded kernel takes 0.2 ms"),
     ("layers", "tensorflow", "depthwise*", "forward", _BLOCKS),
@@ -67,13 +66,14 @@ is compared with that of the ordinary one: Keras' plain layer of the same expand
 variants of a case are timed in turns in one process; a ratio is the median over the rounds of the ratio within a
 round, with its quartiles. escnn, the library of group convolutions for PyTorch, is not among them: a part of it is
 compiled from Fortran when it is installed, which the machine could not do. Backward is the gradient in training: of
-layers with respect to their weights and inputs, of nets with respect to the weights. Nothing here was measured on a
-GPU; `python -m benchmarks layers` and so on run there unchanged, with larger cases.
+layers with respect to their weights and inputs, of nets with respect to the weights. `python -m benchmarks layers` and
+so on run on a GPU unchanged, with larger cases, and have columns of their own then.
 
 {environments}
 """
 
-LAYERS = f"The goal is a ratio of at most {GOALS['layers']}; the noise is about {NOISE}."
+LAYERS = f"""The goal is a ratio of at most {GOALS["layers"]}; the noise is about {NOISE}, more where a layer takes
+few milliseconds."""
 NETS = f"""Nets beside the same nets of plain layers, made by `export_plain` and built again. The goal is at most
 {GOALS["models"]}, and {GOALS["exported"]:.2f} for an exported net."""
 
@@ -85,7 +85,7 @@ work out of `predict` either: the weights are variables, or arguments, of the co
 `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
 Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. Its convolutions are dense: a
 net of wide layers, which `implementation="auto"` computes in the Fourier basis, is faster as it is, as `p4m_resnet20`
-and `o_resnet3d` above.
+and `o_resnet3d` above on JAX.
 """
 
 PRECISION = """## mixed_bfloat16
@@ -258,8 +258,7 @@ def _starts() -> Iterable[tuple[str, str, float, float, str, str]]:
             change, missed = f"{ours - plain:+.2f} s", ours - plain > LONGER_IMPORT
         else:
             change, missed = f"{ours / plain:.2f} times", case.startswith("build") and ours / plain > LONGER_BUILD
-        goal = LONGER_IMPORT if case == "import" else LONGER_BUILD
-        yield case, backend, plain, ours, change, f"{change}, {goal} is the goal" if missed else ""
+        yield case, backend, plain, ours, change, f"{change}, more than the goal" if missed else ""
 
 
 def _memory() -> Iterable[str]:
@@ -291,9 +290,12 @@ def _draw(path: Path) -> None:
         return
     labels = list(dict.fromkeys(f"{row['case']}, {row['pass']}" for row in rows))
     figure, axes = pyplot.subplots(figsize=(8, 0.28 * len(labels) + 1), layout="constrained")
-    for number, backend in enumerate(_engines(rows)):
+    engines = _engines(rows)
+    for number, backend in enumerate(engines):
         mine = [row for row in rows if row["backend"] == backend]
-        heights = [labels.index(f"{row['case']}, {row['pass']}") + 0.2 * (number - 1) for row in mine]
+        heights = [
+            labels.index(f"{row['case']}, {row['pass']}") + 0.6 * ((number + 0.5) / len(engines) - 0.5) for row in mine
+        ]
         ratios, low, high = ([float(row[key]) for row in mine] for key in ("ratio", "ratio_low", "ratio_high"))
         axes.plot(ratios, heights, "o", markersize=4, label=backend, color=f"C{number}")
         axes.hlines(heights, low, high, color=f"C{number}")

@@ -6,6 +6,7 @@ import ast
 import copy
 import difflib
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "examples_per_epoch": None,  # drawn in rounds; None: each once
     "schedule": None,  # a class of keras.optimizers.schedules; counts of steps are given in epochs
     "label_smoothing": 0.0,
+    "l2": 0.0,  # keras.regularizers.L2 of all trainable weights; half of what PyTorch's Adam and SGD call weight_decay
     "ema_momentum": None,
     "precision": "float32",
     "jit_compile": "auto",
@@ -90,6 +92,7 @@ def check(config: dict[str, Any]) -> None:
     for key, off in (("label_smoothing", 0.0), ("ema_momentum", None)):
         fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
         must(key, fits, f"{off} or a number between 0 and 1")
+    must("l2", isinstance(config["l2"], float) and 0 <= config["l2"] < math.inf, "a number from 0.0")
     must("precision", isinstance(config["precision"], str), "the name of a dtype policy")
     must("jit_compile", config["jit_compile"] in ("auto", True, False), "auto, True or False")
     must("preprocess", config["preprocess"] in list(preprocess.METHODS), f"one of {', '.join(preprocess.METHODS)}")

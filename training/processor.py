@@ -23,8 +23,9 @@ def hardware() -> str:
 
 def instructions() -> list[str]:
     """The names of the instructions that tell processors apart in speed."""
+    mine = features()
     known = {"AVX-512": {"avx512f"}, "AMX": {"amx_tile"}, "bfloat16": _BFLOAT16}
-    return [name for name, flags in known.items() if flags & features()]
+    return [name for name, flags in known.items() if flags & mine]
 
 
 def features(path: str | Path = "/proc/cpuinfo") -> set[str]:

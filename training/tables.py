@@ -108,7 +108,7 @@ def _slices() -> tuple[Row, ...]:
 TABLES: dict[str, Table] = {
     "rotmnist": Table(
         "Rotated MNIST",
-        _DIGITS,
+        f"{_DIGITS} The separable nets have the recipe of their authors, the others that of Cohen & Welling.",
         _ERROR,
         (
             Row("z2cnn", "z2cnn_rotmnist", 3, published=_published("5.03 ± 0.20", _COHEN)),

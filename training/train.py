@@ -25,7 +25,7 @@ from groco.models import create_model
 from training import checkpoints, datasets, devices, preprocess, processor, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
-from training.config import in_steps, list_configs, load_config
+from training.config import DEFAULTS, in_steps, list_configs, load_config
 from training.progress import Progress, draw_curves, write_tensorboard
 from training.results import scores
 
@@ -125,6 +125,9 @@ def _run(
             model = new_model(config, task, x_train.shape[1:], steps)
         else:
             check_unchanged(folder, config)
+        if config["l2"]:
+            for weight in model.trainable_weights:  # not saved with the net, which has no part in it
+                weight.regularizer = keras.regularizers.L2(config["l2"])
     start = made // steps
     history = checkpoints.read_history(folder)[:start]
     if cluster.first:
@@ -195,13 +198,13 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
     if not path.exists():
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = {**DEFAULTS, **json.loads(path.read_text(encoding="utf-8"))}  # of before an entry was thought of
     except ValueError as error:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
     now = json.loads(json.dumps(config))
     free = {*FREE, *(["epochs"] if now["schedule"] is None and now["epochs"] >= before.get("epochs", 0) else [])}
-    if changed := sorted(key for key in now if key not in free and before.get(key) != now[key]):
-        which = ", ".join(f"{key}={before.get(key)!r}, not {now[key]!r}" for key in changed)
+    if changed := sorted(key for key in now if key not in free and before[key] != now[key]):
+        which = ", ".join(f"{key}={before[key]!r}, not {now[key]!r}" for key in changed)
         raise TrainingError(
             f"{folder} is of a run with {which}. Go on with its settings, give another folder by --runs, or remove it."
         )

@@ -30,23 +30,33 @@ def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...],
     return group_out.order > 1 if math.prod(size) == 1 else len(flips(group_out)) > 1
 
 
+# What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
+# they are a convolution.
+SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
+
+
 @functools.lru_cache(maxsize=1024)  # asked for at each call of a layer
 def gain(
-    group_in: Group, group_out: Group, size: tuple[int, ...], strides: tuple[int, ...], channels: int, filters: int
+    group_in: Group,
+    group_out: Group,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    channels: int,
+    filters: int,
+    backend: str,
 ) -> float:
     """The multiplications that are saved for each number that is moved through the transforms.
 
     What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
     one point of the output. The transform of kernels of one point multiplies each number that it moves by a column of a
-    matrix; in products of matrices as small as the group, a multiplication counts as three. That of larger kernels, by
-    signs alone, is not counted.
+    matrix; that of larger ones, by signs alone, is not counted.
     """
     numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
     points = math.prod(size)
     if points == 1:
         left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
         moved = numbers_in + numbers_out
-        transforms = 3 * (numbers_in * group_in.order + numbers_out * group_out.order)
+        transforms = SMALL[backend] * (numbers_in * group_in.order + numbers_out * group_out.order)
     else:
         left = 1 / len(flips(group_out))
         after = math.prod(size[axis] for axis in axes_after(size, strides))
@@ -74,7 +84,7 @@ def is_faster(
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
         return False
-    saved = gain(group_in, group_out, size, strides, channels, filters)
+    saved = gain(group_in, group_out, size, strides, channels, filters, backend)
     return is_worth_it(saved, size, strides, backend)
 
 

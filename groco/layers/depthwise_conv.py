@@ -113,7 +113,7 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     def _convolve_channels(self, maps, kernel, order: int):
         """Pads, and convolves (batch, *spatial, order c) with (*kernel_size, order, c, n) to (..., c n)."""
-        leave_same = order > 1 or _axes_of_backend(self.strides) == self.rank
+        leave_same = max(self.strides) == 1 and (order > 1 or _axes_of_backend(self.strides) == self.rank)
         maps, padding = self._pad_windows(maps, self._windows, self.strides, leave_same=leave_same)
         if order == 1:
             return depthwise_conv(maps, ops.squeeze(kernel, self.rank), self.strides, padding, self.dilation_rate)
@@ -183,6 +183,8 @@ def depthwise_conv(inputs, kernel, strides, padding, dilation_rate):
     rank, known = len(strides), _axes_of_backend(strides)
     if known == rank:
         return _depthwise_conv_of_backend(inputs, kernel, strides, padding, dilation_rate)
+    if padding != "valid":
+        raise ValueError(f"The backend pads no depthwise convolution of {rank} axes, got padding={padding!r}.")
     # The sum over the taps along the first axes, of whose points each is an example of its own.
     first = rank - known
     batch, *sizes, channels = ops.shape(inputs)

@@ -10,8 +10,8 @@ from keras import ops
 
 from groco.layers.base import GroupLayer, merge_last_axes, repeat_channels
 
-# They draw one number after the other, and know of a shape its last two axes and how many numbers the others have.
-_SHAPELESS = (
+# They draw one number after the other, and of a shape only its last two axes and the product of the others matter.
+_DRAWS = (
     keras.initializers.RandomNormal,
     keras.initializers.RandomUniform,
     keras.initializers.TruncatedNormal,
@@ -65,7 +65,8 @@ class WeightedGroupLayer(GroupLayer):
 
 def _of_few_axes(initializer, shape: tuple[int, ...]):
     """The same numbers, drawn with three axes: XLA takes 3 times as long to compile what draws them with five."""
-    known = isinstance(initializer, _SHAPELESS) and getattr(initializer, "input_axes", None) is None
+    draw = type(initializer).__call__  # of a subclass it may be another
+    known = any(draw is cls.__call__ for cls in _DRAWS) and getattr(initializer, "input_axes", None) is None
     if len(shape) <= 3 or not known:
         return initializer
 

@@ -49,7 +49,7 @@ def test_a_pass_runs(mode, inner):
 def test_the_command_writes_a_table(tmp_path, capsys):
     command.main(["layers", "--rounds", "1", "--only", "ReLU", "--results", str(tmp_path)])
     assert "ReLU (P4M)" in capsys.readouterr().out
-    rows = results.read(f"layers-{keras.backend.backend()}", tmp_path)
+    rows = results.read(f"layers-{results.engine()}", tmp_path)
     assert [(row["variant"], row["pass"]) for row in rows] == [
         (variant, mode) for mode in (FORWARD, BOTH) for variant in ("plain", "groco")
     ]
@@ -57,7 +57,7 @@ def test_the_command_writes_a_table(tmp_path, capsys):
     assert rows[0]["keras"] == keras.__version__
     command.main(["layers", "--rounds", "2", "--only", "average", "--results", str(tmp_path)])
     command.main(["layers", "--rounds", "3", "--only", "ReLU", "--results", str(tmp_path)])
-    rows = results.read(f"layers-{keras.backend.backend()}", tmp_path)
+    rows = results.read(f"layers-{results.engine()}", tmp_path)
     assert [(row["case"], row["rounds"]) for row in rows] == [
         *[("ReLU (P4M)", "3")] * 4,
         *[("average pooling 2x2 (P4M)", "2")] * 4,
@@ -114,6 +114,42 @@ def test_the_page_is_written_from_the_results():
 def test_the_page_of_implementations_is_written_from_the_results():
     """Run python -m docs.write_implementations if this fails."""
     assert write_implementations.PAGE.read_text(encoding="utf-8") == write_implementations.page()
+
+
+def test_choices_of_the_slower_implementation_are_listed():
+    measured = {("P4M", 1, 96, variant, mode): 1.0 for variant in cases.WAYS for mode in (FORWARD, BOTH)}
+    assert not write_implementations._mischosen(measured, "tensorflow")
+    measured["P4M", 1, 96, "fourier", BOTH] = 1.2
+    (line,) = write_implementations._mischosen(measured, "tensorflow")[1:]
+    assert line == "- P4M 1x1, 96 channels, forward+backward: 1.20 (fourier) against 1.00"
+    assert not write_implementations._mischosen(measured, "tensorflow-gpu")
+    del measured["P4M", 1, 96, "dense", BOTH]  # as a run that was stopped leaves it
+    assert not write_implementations._mischosen(measured, "tensorflow")
+
+
+def test_rows_are_kept_as_they_are_measured(monkeypatch, tmp_path):
+    def stopped(rounds, only):
+        yield {"case": "one", "ratio": "1"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(command.COMMANDS, "layers", stopped)
+    results.write(f"layers-{results.engine()}", [{"case": "two", "ratio": "2", "old": "x"}], tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["layers", "--results", str(tmp_path)])
+    rows = results.read(f"layers-{results.engine()}", tmp_path)
+    assert [row["case"] for row in rows] == ["two"], "of a case that was not finished the old rows stay"
+
+
+def test_starts_are_compared(monkeypatch):
+    rows = [
+        {"case": case, "backend": "jax", "variant": variant, "seconds": seconds}
+        for case, plain, ours in (("import", "1.0", "1.3"), ("build 44 layers", "1.0", "1.4"))
+        for variant, seconds in (("plain", plain), ("groco", ours))
+    ]
+    monkeypatch.setattr(write_docs, "_rows", lambda name: rows)
+    imported, built = write_docs._starts()
+    assert imported[4:] == ("+0.30 s", "+0.30 s, more than the goal")
+    assert built[4:] == ("1.40 times", "")
 
 
 def test_missed_goals_say_why():

@@ -286,6 +286,14 @@ def test_graphs_without_sizes(padding, strides, rng):
             np.testing.assert_allclose(graph(inputs), expected, atol=1e-5)
 
 
+class _ByShape(keras.initializers.HeNormal):
+    """One of a user's, that needs the shape of the kernel."""
+
+    def __call__(self, shape, dtype=None):
+        height, width, *_ = shape
+        return height / width * super().__call__(shape, dtype)
+
+
 @pytest.mark.parametrize(
     "initializer",
     [
@@ -294,6 +302,7 @@ def test_graphs_without_sizes(padding, strides, rng):
         keras.initializers.VarianceScaling(2.0, "fan_in", seed=1, input_axes=(0, 1), output_axes=(2,)),
         keras.initializers.RandomUniform(seed=1),
         keras.initializers.Orthogonal(seed=1),
+        _ByShape(seed=1),
     ],
 )
 def test_initial_kernels_are_those_that_keras_draws(initializer):

@@ -19,7 +19,8 @@ from training import checkpoints, datasets, train
 ROOT = Path(__file__).parents[2]
 FULL = [
     "--set", "epochs=4", "--set", "checkpoint_every=2", "--set", "ema_momentum=0.9", "--set", "label_smoothing=0.1",
-    "--set", "model_args.dropout=0.3", "--set", "augment=[['flip', {}], ['pad_and_crop', {'pixels': 1}]]",
+    "--set", "l2=0.01", "--set", "model_args.dropout=0.3",
+    "--set", "augment=[['flip', {}], ['pad_and_crop', {'pixels': 1}]]",
     "--set", "schedule={'class_name': 'CosineDecay', 'config': {'initial_learning_rate': 0.01, 'decay_steps': 4}}",
 ]  # fmt: skip
 

@@ -109,11 +109,27 @@ def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, ca
     assert "the loss is nan in epoch" in capsys.readouterr().err
 
 
+def test_l2_is_a_part_of_the_loss(mnist_file, small, tmp_path):
+    squares, losses = {}, {}
+    for l2 in (0.0, 0.1):
+        folder = tmp_path / str(l2)
+        train.run(_config("z2cnn_rotmnist", "epochs=1", "train_examples=128", f"l2={l2}"), 0, folder, str(mnist_file))
+        model = keras.saving.load_model(folder / "final.keras")
+        assert not model.losses, "the net that is kept has no part in it"
+        squares[l2] = sum(float((weight.numpy() ** 2).sum()) for weight in model.trainable_weights)
+        losses[l2] = float(_history(folder)[0][1])
+    assert losses[0.1] > losses[0.0] + 0.08 * squares[0.1]
+    assert squares[0.1] < squares[0.0]
+
+
 def test_command_line(mnist_file, small, tmp_path, capsys):
     arguments = ["p4cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=1"]
     assert train.main([*arguments, "--set", "train_examples=64", "--seed", "3"]) == 0
     assert "p4cnn.rotmnist: test error" in capsys.readouterr().out
     assert (tmp_path / "p4cnn.rotmnist-seed3" / "result.json").exists()
+    assert train.main([*arguments, "train_examples=64", "--seed", "4"]) == 0  # several changes after one --set
+    two = [json.loads((tmp_path / f"p4cnn.rotmnist-seed{seed}" / "config.json").read_text()) for seed in (3, 4)]
+    assert two[0] == {**two[1], "seed": 3}
     assert train.main(["p4cn_rotmnist"]) == 1
     assert "no config 'p4cn_rotmnist'. Close names: p4cnn_rotmnist" in capsys.readouterr().err
     assert train.main(["p4cnn_rotmnist", "--data", "nowhere.npz", "--runs", str(tmp_path)]) == 1
@@ -123,6 +139,7 @@ def test_command_line(mnist_file, small, tmp_path, capsys):
 @pytest.mark.parametrize("name", list_configs())
 def test_configs(name):
     config = load_config(name)
+    assert load_config(config["name"]) == load_config(f"training/configs/{name}.py") == config
     assert config["model"] in list_models()
     model = create_model(config["model"], **config["model_args"])
     keras.optimizers.deserialize(config["optimizer"])

@@ -14,6 +14,18 @@ RECIPE: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
 }
+# From the authors' code, github.com/Attila94/SepGroupPy; without it these nets overfit.
+LENGYEL_RECIPE: dict[str, Any] = {
+    **RECIPE,
+    "epochs": 50,
+    "batch_size": 256,
+    "optimizer": {"class_name": "Adam", "config": {"learning_rate": 0.01}},
+    "schedule": {
+        "class_name": "PiecewiseConstantDecay",
+        "config": {"boundaries": [40], "values": [0.01, 0.001]},
+    },
+    "l2": 5e-6,
+}
 CARD = {
     "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees.",
     "usage": "images (n, 28, 28) uint8, light digits on dark",
