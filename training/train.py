@@ -40,15 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
     )
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="change the config, after its name"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the config")
     parser.add_argument("--runs", default="runs", help="folder of all runs (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of this run")
     parser.add_argument("--devices", default="1", metavar="N", help="of this machine, or auto: all (default: 1)")
     parser.add_argument("--hosts", action="store_true", help="one of several processes that train together")
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(_one_change_each(sys.argv[1:] if arguments is None else arguments))
     signal.signal(signal.SIGTERM, on_signal)
     processor.keep_freed_memory()
     try:
@@ -65,6 +63,16 @@ def main(arguments: list[str] | None = None) -> int:
     if cluster.first:
         print(f"{config['name']}: {describe(result)}, run in {folder}")
     return 0
+
+
+def _one_change_each(arguments: list[str]) -> list[str]:
+    """The arguments with `--set a=1 b=2` as `--set a=1 --set b=2`; argparse would take the config for another change."""
+    single: list[str] = []
+    for argument in arguments:
+        if single[-2:-1] == ["--set"] and "=" in argument and not argument.startswith("-"):
+            single.append("--set")
+        single.append(argument)
+    return single
 
 
 def run(

@@ -128,6 +128,9 @@ def test_command_line(mnist_file, small, tmp_path, capsys):
     assert "p4cnn.rotmnist: test error" in capsys.readouterr().out
     assert (tmp_path / "p4cnn.rotmnist-seed3" / "result.json").exists()
     assert train.main([*arguments, "train_examples=64", "--seed", "4"]) == 0  # several changes after one --set
+    assert train._one_change_each(["--set", "a=1", "b=2", "c=3", "name", "--seed", "3"]) == [
+        *("--set", "a=1", "--set", "b=2", "--set", "c=3", "name", "--seed", "3")
+    ]
     two = [json.loads((tmp_path / f"p4cnn.rotmnist-seed{seed}" / "config.json").read_text()) for seed in (3, 4)]
     assert two[0] == {**two[1], "seed": 3}
     assert train.main(["p4cn_rotmnist"]) == 1
