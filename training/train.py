@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _one_change_each(arguments: list[str]) -> list[str]:
-    """The arguments with `--set a=1 b=2` as `--set a=1 --set b=2`; argparse would take the config for another change."""
+    """The arguments with `--set a=1 b=2` as `--set a=1 --set b=2`: argparse would take the config for a change."""
     single: list[str] = []
     for argument in arguments:
         if single[-2:-1] == ["--set"] and "=" in argument and not argument.startswith("-"):
