@@ -87,6 +87,11 @@ def convolution(
     )
 
 
+def _on_p4m(name: str, size: tuple[int, ...], channels: int, plain, ours, batch: int = 64) -> LayerCase:
+    """A layer as users have it, on signals of P4M."""
+    return LayerCase(name, "P4M", size, channels, plain, {"groco": ours}, batch)
+
+
 def layer_cases(large: bool = False) -> list[LayerCase]:
     """`large`: more and larger ones, for a GPU."""
     cases = [
@@ -97,67 +102,67 @@ def layer_cases(large: bool = False) -> list[LayerCase]:
         convolution("P4-U-Net 3x3", "P4", (64, 64), 8, 8, 3, batch=16),
         convolution("P4M 1x1", "P4M", (16, 16), 23, 23, 1),
         convolution("Oh 3x3x3", "Oh", (12, 12, 12), 2, 2, 3, batch=2),
-        LayerCase(
+        _on_p4m(
             "3x3, stride 2",
-            "P4M",
             (17, 17),
             23,
             lambda order: keras.layers.Conv2D(order * 23, 3, strides=2),
-            {"groco": lambda: layers.GroupConv2D(23, 3, strides=2, group="P4M")},
+            lambda: layers.GroupConv2D(23, 3, strides=2, group="P4M"),
         ),
-        LayerCase(
+        _on_p4m(
             "transposed 2x2, stride 2",
-            "P4M",
             (8, 8),
             23,
             lambda order: keras.layers.Conv2DTranspose(order * 23, 2, strides=2),
-            {"groco": lambda: layers.GroupConv2DTranspose(23, 2, strides=2, group="P4M")},
+            lambda: layers.GroupConv2DTranspose(23, 2, strides=2, group="P4M"),
         ),
-        LayerCase(
+        _on_p4m(
             "separable 3x3 (gc)",
-            "P4M",
             (16, 16),
             23,
             lambda order: keras.Sequential(
                 [keras.layers.Conv2D(order * 23, 1, use_bias=False), keras.layers.DepthwiseConv2D(3, padding="same")]
             ),
-            {"groco": lambda: layers.SeparableGroupConv2D(23, 3, padding="same", group="P4M", factorization="gc")},
+            lambda: layers.SeparableGroupConv2D(23, 3, padding="same", group="P4M", factorization="gc"),
         ),
-        LayerCase(
+        _on_p4m(
             "depthwise 3x3",
-            "P4M",
             (16, 16),
             23,
             lambda order: keras.layers.Conv2D(order * 23, 3, padding="same", groups=23),
-            {"groco": lambda: layers.DepthwiseGroupConv2D(3, padding="same", group="P4M")},
+            lambda: layers.DepthwiseGroupConv2D(3, padding="same", group="P4M"),
             batch=8,  # of more, the plain gradient takes many seconds on TensorFlow and JAX
         ),
-        LayerCase(
+        _on_p4m(
             "dense",
-            "P4M",
             (),
             64,
             lambda order: keras.layers.Dense(order * 64),
-            {"groco": lambda: layers.GroupDense(64, group="P4M", ndim=2)},
+            lambda: layers.GroupDense(64, group="P4M", ndim=2),
             batch=512,
         ),
-        *(
-            LayerCase(name, "P4M", (32, 32), 11, lambda order, plain=plain: plain(), {"groco": ours})
-            for name, plain, ours in (
-                (
-                    "max pooling 2x2",
-                    lambda: keras.layers.MaxPooling2D(2),
-                    lambda: layers.GroupMaxPooling2D(2, group="P4M"),
-                ),
-                (
-                    "average pooling 2x2",
-                    lambda: keras.layers.AveragePooling2D(2),
-                    lambda: layers.GroupAveragePooling2D(2, group="P4M"),
-                ),
-                ("batch normalisation", keras.layers.BatchNormalization, layers.GroupBatchNormalization),
-                ("ReLU", keras.layers.ReLU, keras.layers.ReLU),
-            )
+        _on_p4m(
+            "max pooling 2x2",
+            (32, 32),
+            11,
+            lambda order: keras.layers.MaxPooling2D(2),
+            lambda: layers.GroupMaxPooling2D(2, group="P4M"),
         ),
+        _on_p4m(
+            "average pooling 2x2",
+            (32, 32),
+            11,
+            lambda order: keras.layers.AveragePooling2D(2),
+            lambda: layers.GroupAveragePooling2D(2, group="P4M"),
+        ),
+        _on_p4m(
+            "batch normalisation",
+            (32, 32),
+            11,
+            lambda order: keras.layers.BatchNormalization(),
+            layers.GroupBatchNormalization,
+        ),
+        _on_p4m("ReLU", (32, 32), 11, lambda order: keras.layers.ReLU(), keras.layers.ReLU),
     ]
     if large:
         cases += [

@@ -16,6 +16,8 @@ import groco
 from training.processor import instructions
 
 FOLDER = Path(__file__).parent / "results"
+GPU = "-gpu"
+ENGINES = tuple(backend + where for where in ("", GPU) for backend in ("tensorflow", "jax", "torch"))  # see `engine`
 
 
 def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER, keep: bool = False) -> Path:
@@ -23,7 +25,7 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER, keep: bo
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
     table: dict[str, list[dict[str, Any]]] = {}
-    for row in read(name, folder) if keep and path.is_file() else []:
+    for row in read(name, folder) if keep else []:
         table.setdefault(row["case"], []).append(row)
     table |= {row["case"]: [] for row in rows}
     for row in rows:
@@ -39,7 +41,11 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path = FOLDER, keep: bo
 
 
 def read(name: str, folder: Path = FOLDER) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+    """The rows of a file, none where there is no such file yet."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -90,4 +96,4 @@ def on_gpu() -> bool:
 
 def engine() -> str:
     """The backend, and whether it computes on a GPU: each has results of its own, `jax` and `jax-gpu`."""
-    return keras.backend.backend() + "-gpu" * on_gpu()
+    return keras.backend.backend() + (GPU if on_gpu() else "")

@@ -11,7 +11,6 @@ from benchmarks.cases import WAYS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PICTURE = PAGE.parent / "images" / "benchmarks.svg"
-ENGINES = ("tensorflow", "jax", "torch", "tensorflow-gpu", "jax-gpu", "torch-gpu")
 NOISE = 0.05  # of a ratio
 GOALS = {"layers": 1.03, "models": 1.05, "exported": 1.00}
 LONGER_IMPORT, LONGER_BUILD = 0.1, 1.5  # seconds, and a ratio
@@ -144,11 +143,7 @@ def _page() -> Iterable[str]:
 
 def _rows(name: str) -> list[dict[str, str]]:
     """The rows measured on any backend, on a GPU as that of another backend."""
-    found = []
-    for engine in ENGINES:
-        if (results.FOLDER / f"{name}-{engine}.csv").is_file():
-            found += [{**row, "backend": engine} for row in results.read(f"{name}-{engine}")]
-    return found
+    return [{**row, "backend": engine} for engine in results.ENGINES for row in results.read(f"{name}-{engine}")]
 
 
 def _engines(rows: list[dict[str, str]]) -> list[str]:
@@ -241,10 +236,13 @@ def _precision() -> Iterable[str]:
 
 
 def _start() -> Iterable[str]:
+    starts = list(_starts())
+    if not starts:
+        return
     yield START
     yield "| what | backend | plain | groco | |"
     yield "|---|---|---|---|---|"
-    for case, backend, plain, ours, change, _ in _starts():
+    for case, backend, plain, ours, change, _ in starts:
         yield f"| {case} | {backend} | {plain:.2f} | {ours:.2f} | {change} |"
     yield ""
 
@@ -293,9 +291,8 @@ def _draw(path: Path) -> None:
     engines = _engines(rows)
     for number, backend in enumerate(engines):
         mine = [row for row in rows if row["backend"] == backend]
-        heights = [
-            labels.index(f"{row['case']}, {row['pass']}") + 0.6 * ((number + 0.5) / len(engines) - 0.5) for row in mine
-        ]
+        offset = 0.6 * ((number + 0.5) / len(engines) - 0.5)
+        heights = [labels.index(f"{row['case']}, {row['pass']}") + offset for row in mine]
         ratios, low, high = ([float(row[key]) for row in mine] for key in ("ratio", "ratio_low", "ratio_high"))
         axes.plot(ratios, heights, "o", markersize=4, label=backend, color=f"C{number}")
         axes.hlines(heights, low, high, color=f"C{number}")

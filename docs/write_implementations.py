@@ -8,13 +8,12 @@ from benchmarks import results
 from benchmarks.cases import SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS, WAYS, window
 from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
-from groco.fourier.choice import WORTH, gain, is_worth_it
+from groco.fourier.choice import WORTH, is_worth_it
 from groco.fourier.splitting import flips
 from groco.groups import get_group
 
 PAGE = Path(__file__).with_name("implementations.md")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-GPU = "-gpu"
 NOISE = 0.1  # of the ratio of the times of both implementations
 
 
@@ -93,18 +92,18 @@ def page() -> str:
     lines += [CHOICE, "| backend | 1x1 | larger kernels | larger kernels with strides |", "|---|---|---|---|"]
     lines += [f"| {BACKENDS[backend]} | {' | '.join(map(_worth, worth))} |" for backend, worth in WORTH.items()]
     lines.append(MEASURED.rstrip("\n"))
-    for backend, title in BACKENDS.items():
-        for engine, place in ((backend, ""), (f"{backend}{GPU}", " on a GPU")):
-            if (results.FOLDER / f"scaling-{engine}.csv").is_file():
-                lines += _section(title + place, engine, results.read(f"scaling-{engine}"))
+    for engine in results.ENGINES:
+        if rows := results.read(f"scaling-{engine}"):
+            lines += _section(engine, rows)
     lines += [TRIED_TEXT, "| backend | product | bias in the basis | butterflies | sums |", "|---|---|---|---|---|"]
     lines += [f"| {backend} | {' | '.join(times)} |" for backend, times in TRIED.items()]
     lines.append(TRIED_WHY.rstrip("\n"))
     return "\n".join(lines) + "\n"
 
 
-def _section(title: str, engine: str, rows: list[dict[str, str]]) -> list[str]:
-    backend = engine.removesuffix(GPU)
+def _section(engine: str, rows: list[dict[str, str]]) -> list[str]:
+    backend = engine.removesuffix(results.GPU)
+    title = BACKENDS[backend] + (" on a GPU" if backend != engine else "")
     measured = {
         (row["group"], int(row["kernel"]), int(row["channels"]), row["variant"], row["pass"]): float(row["ratio"])
         for row in rows
@@ -131,7 +130,7 @@ def _section(title: str, engine: str, rows: list[dict[str, str]]) -> list[str]:
 def _mischosen(measured: dict[tuple, float], engine: str) -> list[str]:
     """The cases of which `auto` takes the implementation that was slower; on a GPU it does not choose."""
     lines: list[str] = []
-    if engine.endswith(GPU):
+    if engine.endswith(results.GPU):
         return lines
     for group, kernel, width in dict.fromkeys(key[:3] for key in measured):
         chosen = _chosen(engine, group, kernel, width)
@@ -163,13 +162,11 @@ def _cell(measured: dict[tuple, float], engine: str, group: str, kernel: int, wi
 
 def _chosen(engine: str, group: str, kernel: int, width: int) -> str:
     """The implementation that `auto` takes of a case."""
-    if engine.endswith(GPU):
+    if engine.endswith(results.GPU):
         return "dense"
     ndim = len(SCALING_GROUPS[group])
     on, size, strides = get_group(group, ndim), (kernel,) * ndim, (1,) * ndim
-    return (
-        "fourier" if is_worth_it(gain(on, on, size, strides, width, width, engine), size, strides, engine) else "dense"
-    )
+    return "fourier" if is_worth_it(on, on, size, strides, width, width, backend=engine) else "dense"
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ _DIGITS = (
 # Digits drawn in each of the 20 epochs, by the number of digits to draw from: fewer are learnt sooner.
 _DRAWN = {100: 4000, 300: 5000, 1000: 6000, 3000: 8000, 12000: 12000}
 _SAMPLE_SEEDS = 2
-# Windows cut in each of the 40 epochs, by the number of slices to cut from, likewise.
-_WINDOWS = {1: 32, 4: 48, 12: 64, 24: 96}
+# Windows cut in each of the 40 epochs, by the number of slices to cut from, likewise; of all slices as the config says.
+_WINDOWS = {1: 32, 4: 48, 12: 64, 24: None}
 
 
 def _published(error: str, source: str) -> dict[str, str]:
@@ -96,7 +96,7 @@ def _slices() -> tuple[Row, ...]:
             f"{net}, {slices} slice{'s' * (slices > 1)}",
             f"{net}_em",
             1,
-            () if slices == 24 else (f"train_examples={slices}", f"examples_per_epoch={windows}"),
+            () if windows is None else (f"train_examples={slices}", f"examples_per_epoch={windows}"),
             group=net,
             x=slices,
         )

@@ -211,8 +211,8 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
     now = json.loads(json.dumps(config))
     free = {*FREE, *(["epochs"] if now["schedule"] is None and now["epochs"] >= before.get("epochs", 0) else [])}
-    if changed := sorted(key for key in now if key not in free and before[key] != now[key]):
-        which = ", ".join(f"{key}={before[key]!r}, not {now[key]!r}" for key in changed)
+    if changed := sorted(key for key in now if key not in free and before.get(key) != now[key]):
+        which = ", ".join(f"{key}={before.get(key)!r}, not {now[key]!r}" for key in changed)
         raise TrainingError(
             f"{folder} is of a run with {which}. Go on with its settings, give another folder by --runs, or remove it."
         )

@@ -21,6 +21,9 @@ WORTH = {
     "jax": (60.0, 70.0, 100.0),
     "torch": (105.0, 280.0, 280.0),
 }
+# What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
+# they are a convolution.
+SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -28,11 +31,6 @@ def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...],
     if group_in is None or groups > 1:
         return False
     return group_out.order > 1 if math.prod(size) == 1 else len(flips(group_out)) > 1
-
-
-# What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
-# they are a convolution.
-SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 
 
 @functools.lru_cache(maxsize=1024)  # asked for at each call of a layer
@@ -65,10 +63,12 @@ def gain(
     return ((1 - left) * points * numbers_in * numbers_out - transforms) / moved
 
 
-def is_worth_it(gain: float, size: tuple[int, ...], strides: tuple[int, ...], backend: str) -> bool:
-    """Whether so much is saved that the Fourier implementation is the faster one, on a backend with figures."""
+def is_worth_it(
+    group_in: Group, group_out: Group, size: tuple[int, ...], strides: tuple[int, ...], *channels: int, backend: str
+) -> bool:
+    """Whether `gain` is such that the Fourier implementation is the faster one, on a backend with figures."""
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
-    return gain >= WORTH[backend][kind]
+    return gain(group_in, group_out, size, strides, *channels, backend) >= WORTH[backend][kind]
 
 
 def is_faster(
@@ -84,8 +84,7 @@ def is_faster(
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
         return False
-    saved = gain(group_in, group_out, size, strides, channels, filters, backend)
-    return is_worth_it(saved, size, strides, backend)
+    return is_worth_it(group_in, group_out, size, strides, channels, filters, backend=backend)
 
 
 @functools.cache

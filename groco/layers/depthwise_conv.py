@@ -113,6 +113,7 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     def _convolve_channels(self, maps, kernel, order: int):
         """Pads, and convolves (batch, *spatial, order c) with (*kernel_size, order, c, n) to (..., c n)."""
+        # With strides backends pad differently, or go wrong; see `convolve`.
         leave_same = max(self.strides) == 1 and (order > 1 or _axes_of_backend(self.strides) == self.rank)
         maps, padding = self._pad_windows(maps, self._windows, self.strides, leave_same=leave_same)
         if order == 1:

@@ -1,4 +1,4 @@
-"""What the configs on rotated MNIST share: the recipe, so that the nets can be compared, the papers and the card."""
+"""What the configs on rotated MNIST share: the papers' recipes, references and the card."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECIPE: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": {"class_name": "Adam", "config": {"learning_rate": 1e-3}},
 }
-# From the authors' code, github.com/Attila94/SepGroupPy; without it these nets overfit.
+# Of the separable nets, from their authors' code: github.com/Attila94/SepGroupPy.
 LENGYEL_RECIPE: dict[str, Any] = {
     **RECIPE,
     "epochs": 50,
