@@ -20,6 +20,13 @@ def add_commands(commands) -> None:
         help="the file or, for tf_saved_model, folder (default: the model's name)",
     )
     export.add_argument("--keep-batch-norm", action="store_true", help="do not fold it into the convolutions")
+    export.add_argument(
+        "--implementation",
+        choices=("dense", "fourier", "auto"),
+        default="dense",
+        help="of group convolutions: fourier takes fewer multiplications, auto is what the model uses here "
+        "(default: %(default)s)",
+    )
     export.set_defaults(run=_export)
 
 
@@ -30,7 +37,8 @@ def _export(options) -> int:
     start_keras()
     from groco.surgery import export_model
 
-    export_model(options.name, path, options.format, fold_batch_norm=not options.keep_batch_norm)
+    fold = not options.keep_batch_norm
+    export_model(options.name, path, options.format, fold_batch_norm=fold, implementation=options.implementation)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     write_table(("path", "bytes"), [(path, sum(file.stat().st_size for file in files))])
     return 0

@@ -34,23 +34,31 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
         (..., |group_out|, filters), what the dense convolution with the expanded kernel gives.
     """
     plan = pointwise_plan(group_in, group_out)
-    order, (channels, filters) = group_out.order, kernel.shape[-2:]
-    channels *= group_in.order // order  # the elements h t of a region, h in the subgroup, are so many channels at h
+    filters = kernel.shape[-1]
+    spectrum = transform_group_axis(plan.forward, signal)
+    leading = ops.shape(spectrum)[:-2]
+    index = group_in.order // group_out.order
+    parts = _split(spectrum, [count * dimension * index for count, dimension in plan.blocks], axis=-2)
+    outputs = []
+    for (count, dimension), part, block in zip(plan.blocks, parts, pointwise_blocks(kernel, plan), strict=True):
+        output = ops.reshape(part, (-1, block.shape[0])) @ block
+        outputs.append(ops.reshape(output, (*leading, count * dimension, filters)))
+    return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))
+
+
+def pointwise_blocks(kernel, plan: PointwisePlan) -> list:
+    """The matrix for each irrep: (dimension index channels, dimension filters)."""
+    order, (channels, filters) = len(plan.regions), kernel.shape[-2:]
+    channels *= plan.regions.shape[1]  # the elements h t of a region, h in the subgroup, are so many channels at h
     rows = ops.take(kernel, plan.regions.reshape(-1), axis=0)
     transform = ops.convert_to_tensor(plan.kernel_transform, dtype=rows.dtype)
     rows = transform @ ops.reshape(rows, (order, channels * filters))
-    spectrum = transform_group_axis(plan.forward, signal)
-    leading = ops.shape(spectrum)[:-2]
-    index = group_in.order // order
-    parts = _split(spectrum, [count * dimension * index for count, dimension in plan.blocks], axis=-2)
+    blocks = []
     kernels = _split(rows, [dimension**2 for _, dimension in plan.blocks], axis=0)
-    outputs = []
-    for (count, dimension), part, block in zip(plan.blocks, parts, kernels, strict=True):
+    for (_, dimension), block in zip(plan.blocks, kernels, strict=True):
         block = ops.transpose(ops.reshape(block, (dimension, dimension, channels, filters)), (0, 2, 1, 3))
-        block = ops.reshape(block, (dimension * channels, dimension * filters))
-        output = ops.reshape(part, (-1, dimension * channels)) @ block
-        outputs.append(ops.reshape(output, (*leading, count * dimension, filters)))
-    return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))
+        blocks.append(ops.reshape(block, (dimension * channels, dimension * filters)))
+    return blocks
 
 
 def _split(inputs, lengths: list[int], axis: int) -> list:

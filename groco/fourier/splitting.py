@@ -19,7 +19,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -46,28 +48,48 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     """
     ndim = group_in.ndim
     plan = split_plan(group_in, group_out, tuple(kernel.shape[:ndim]), tuple(strides))
-    blocks = ops.unstack(_kernel_blocks(kernel, plan))
+    blocks = ops.unstack(split_blocks(kernel, plan))
     parts = transform_group_axis(plan.forward, signal)
     parts = ops.reshape(parts, (*ops.shape(parts)[:-2], len(plan.characters), -1))
-    width = [paddings[axis] if axis in plan.axes_before else (0, 0) for axis in range(ndim)]
+    width = paddings_before(plan, paddings)
     if is_padded(width):
         parts = ops.pad(parts, ((0, 0), *width, (0, 0), (0, 0)))
-    combinations = [
-        _combine(part, plan, plan.axes_before, strides, dilation_rate) for part in ops.unstack(parts, axis=-2)
-    ]
+    parts = ops.unstack(parts, axis=-2)
+    outputs = convolve_parts(parts, plan, lambda i, part: _mix(part, blocks[i]), paddings, strides, dilation_rate)
+    joined = ops.stack(outputs, axis=-2)
+    joined = ops.reshape(joined, (*ops.shape(joined)[:-2], group_out.order, kernel.shape[-1]))
+    return transform_group_axis(plan.backward, joined)
+
+
+def convolve_parts(parts: list, plan: SplitPlan, mix: Callable[[int, Any], Any], paddings, strides, dilation_rate):
+    """The parts of the output, one for each character, from those of the input.
+
+    Args:
+        parts: (batch, *spatial, cosets channels), for each character, padded by `paddings_before`.
+        plan: what is made of them.
+        mix: `mix(i, inputs)` applies the matrix i of `split_blocks` to the channels.
+        paddings, strides, dilation_rate: as in `split_conv`.
+
+    Returns:
+        (batch, *new_spatial, cosets filters), for each character.
+    """
+    combinations = [_combine(part, plan, plan.axes_before, strides, dilation_rate) for part in parts]
     mixed = []
     for block, characters in enumerate(plan.characters_before):
         inputs = [combinations[character][j] for j, character in enumerate(characters)]
-        outputs = _mix(ops.concatenate(inputs, axis=-1), blocks[block])
+        outputs = mix(block, ops.concatenate(inputs, axis=-1))
         count = len(plan.characters_after[block])
         mixed.append(ops.split(outputs, count, axis=-1) if count > 1 else [outputs])
     outputs = []
     for character in range(len(plan.characters)):
         terms = [mixed[plan.characters_after[character][k]][k] for k in range(len(mixed[0]))]
         outputs.append(_distribute(terms, plan, plan.axes_after, paddings, dilation_rate))
-    joined = ops.stack(outputs, axis=-2)
-    joined = ops.reshape(joined, (*ops.shape(joined)[:-2], group_out.order, kernel.shape[-1]))
-    return transform_group_axis(plan.backward, joined)
+    return outputs
+
+
+def paddings_before(plan: SplitPlan, paddings) -> list:
+    """The paddings of the axes along which points are combined before the channels are mixed."""
+    return [pair if axis in plan.axes_before else (0, 0) for axis, pair in enumerate(paddings)]
 
 
 def is_padded(paddings) -> bool:
@@ -75,7 +97,7 @@ def is_padded(paddings) -> bool:
     return any(not isinstance(amount, int) or amount != 0 for pair in paddings for amount in pair)
 
 
-def _kernel_blocks(kernel, plan: SplitPlan):
+def split_blocks(kernel, plan: SplitPlan):
     """One matrix for each character: (|A|, combinations before cosets c_in, combinations after cosets filters)."""
     c_in, filters = kernel.shape[-2:]
     rows = ops.take(ops.reshape(kernel, (-1, c_in * filters)), plan.rows.reshape(-1), axis=0)

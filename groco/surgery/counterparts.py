@@ -15,6 +15,7 @@ from groco.layers.blur_pooling import BaseGroupBlurPooling, _binomial
 from groco.layers.depthwise_conv import BLOCK
 from groco.layers.pooling import BaseGroupMaxPooling, _lacks_3d_pooling
 from groco.layers.upsampling import _linear, _nearest
+from groco.surgery import fourier
 from groco.surgery.signals import Signal, in_order, merge, natural, split_last_axis, take, to_numpy, unmerged
 from groco.surgery.windows import add_border, counts, last_if, of_rank, pad, paddings, per_axis
 from groco.surgery.workshop import Workshop
@@ -66,8 +67,44 @@ def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
 
 
 def conv(shop: Workshop, layer, signal: Signal) -> Signal:
-    """A convolution of |group| times the channels, whose kernel is expanded once."""
-    return _dense_conv(shop, layer, signal, layer.kernel, layer.groups)
+    """A convolution of |group| times the channels, whose kernel is expanded once, or one in the Fourier basis."""
+    return _conv(shop, layer, signal, layer.kernel, layer.groups)
+
+
+def _conv(shop: Workshop, layer, signal: Signal, kernel, groups: int = 1) -> Signal:
+    group = None if signal.copies is None else layer.group
+    shape = (layer.kernel_size, layer.strides, signal.channels, kernel.shape[-1], groups)
+    if shop.is_fourier(layer, group, shape):
+        pairs = paddings(layer, signal.spatial, layer._windows, layer.strides)
+        if pairs is not None:
+            return _fourier_conv(shop, layer, signal, kernel, pairs)
+    return _dense_conv(shop, layer, signal, kernel, groups)
+
+
+def _fourier_conv(shop: Workshop, layer, signal: Signal, kernel, pairs) -> Signal:
+    tensor = in_order(signal, np.arange(len(signal.order)))
+    if max(layer._windows) > 1:
+        return _finish(shop, layer, fourier.split_conv(shop, layer, tensor, kernel, pairs))
+    tensor = add_border(shop, layer, tensor, pairs)
+    if max(layer.strides) > 1:
+        tensor = tensor[(slice(None), *(slice(None, None, stride) for stride in layer.strides))]
+    kernel = ops.reshape(kernel, kernel.shape[layer.rank :])
+    return _finish(shop, layer, fourier.pointwise_conv(shop, layer, tensor, kernel, layer.group))
+
+
+def _finish(shop: Workshop, layer, tensor) -> Signal:
+    """Bias and activation of a layer in the Fourier basis."""
+    signal = natural(tensor, layer.subgroup.order, layer.data_format)
+    if layer.bias is not None:
+        bias = to_numpy(layer.bias)[signal.order % signal.channels]
+        kind, key = keras.layers.Rescaling, bias.tobytes()
+        signal = signal.with_tensor(shop.apply(tensor, kind, layer, "bias", key=key, scale=1.0, offset=bias))
+    if layer.activation is keras.activations.linear:
+        return signal
+    if not is_elementwise(layer.activation):
+        return _activate(shop, layer, signal)
+    kind = keras.layers.Activation
+    return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))
 
 
 def _dense_conv(shop: Workshop, layer, signal: Signal, kernel, groups: int = 1) -> Signal:
@@ -184,21 +221,38 @@ def separable_conv(shop: Workshop, layer, signal: Signal) -> Signal:
         channels = signal.channels * layer.depth_multiplier
         tensor = _depthwise(shop, layer, signal, layer.depthwise_kernel, "depthwise", None)
         order = _depthwise_order(layer, signal.channels)
-        mixed = Signal(tensor, channels, order, copies, layer.data_format)
-        return output.finish(_pointwise(shop, layer, mixed, layer.subgroup, output))
+        maps = Signal(tensor, channels, order, copies, layer.data_format)
+        if _is_fourier_pointwise(shop, layer, maps, layer.subgroup):
+            return _finish(shop, layer, _fourier_pointwise(shop, layer, maps, layer.subgroup))
+        return output.finish(_pointwise(shop, layer, maps, layer.subgroup, output))
     group = None if signal.copies is None else layer.group
     if layer.factorization == "gc":
-        maps = natural(_pointwise(shop, layer, signal, group, None), None, layer.data_format)
+        if group is not None and _is_fourier_pointwise(shop, layer, signal, group):
+            mixed = _fourier_pointwise(shop, layer, signal, group)
+        else:
+            mixed = _pointwise(shop, layer, signal, group)
+        maps = natural(mixed, None, layer.data_format)
         kernel = expand_kernel(layer.depthwise_kernel, None, layer.subgroup)
         kernel = to_numpy(kernel).reshape(*layer.kernel_size, 1, copies * filters, 1)
         return output.finish(_channelwise(shop, layer, maps, lambda: kernel, (copies * filters, 1), "spatial", output))
     kernel = ops.convert_to_tensor(layer.depthwise_kernel)
     if group is not None:
         kernel = ops.expand_dims(kernel, layer.rank) * layer.pointwise_kernel
-    return _dense_conv(shop, layer, signal, kernel)
+    return _conv(shop, layer, signal, kernel)
 
 
-def _pointwise(shop: Workshop, layer, signal: Signal, group: Group | None, output: _Output | None):
+def _is_fourier_pointwise(shop: Workshop, layer, signal: Signal, group: Group) -> bool:
+    point = (1,) * layer.rank
+    return shop.is_fourier(layer, group, (point, point, signal.channels, layer.filters))
+
+
+def _fourier_pointwise(shop: Workshop, layer, signal: Signal, group: Group):
+    tensor = in_order(signal, np.arange(len(signal.order)))
+    kernel = ops.reshape(layer.pointwise_kernel, layer.pointwise_kernel.shape[layer.rank :])
+    return fourier.pointwise_conv(shop, layer, tensor, kernel, group, "pointwise")
+
+
+def _pointwise(shop: Workshop, layer, signal: Signal, group: Group | None, output: _Output | None = None):
     def weights():
         kernel = to_numpy(expand_kernel(layer.pointwise_kernel, group, layer.subgroup))
         return [kernel[..., signal.order, :], *(output.bias() if output else [])]
@@ -295,6 +349,10 @@ def _channelwise(shop: Workshop, layer, signal: Signal, kernel, shape: tuple[int
 
 
 def dense(shop: Workshop, layer, signal: Signal) -> Signal:
+    point = (1,) * layer.rank
+    if shop.is_fourier(layer, layer.group, (point, point, signal.channels, layer.units)):
+        tensor = in_order(signal, np.arange(len(signal.order)))
+        return _finish(shop, layer, fourier.pointwise_conv(shop, layer, tensor, layer.kernel, layer.group))
     copies, units = layer.subgroup.order, layer.units
     output = _Output(shop, layer, np.arange(copies * units), units, copies)
 

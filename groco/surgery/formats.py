@@ -24,7 +24,11 @@ _BACKENDS = {"tf_saved_model": ("tensorflow", "jax"), "onnx": ("tensorflow", "to
 
 
 def export_model(
-    model: keras.Model | str | Path, path: str | Path, format: str = "keras", fold_batch_norm: bool = True
+    model: keras.Model | str | Path,
+    path: str | Path,
+    format: str = "keras",
+    fold_batch_norm: bool = True,
+    implementation: str = "dense",
 ) -> Path:
     """Writes a trained G-CNN as a plain net (see `export_plain`), in the format of another program.
 
@@ -34,7 +38,7 @@ def export_model(
         format: `"keras"`, a `.keras` file that Keras loads without groco; `"tf_saved_model"`, a folder for TensorFlow,
             whose `serve` takes the inputs; `"onnx"`, a `.onnx` file; `"litert"`, a `.tflite` file. The latter two need
             `pip install "groco[export]"`.
-        fold_batch_norm: as in `export_plain`.
+        fold_batch_norm, implementation: as in `export_plain`.
 
     Returns:
         The path.
@@ -54,7 +58,7 @@ def export_model(
         from groco.pretrained import from_pretrained
 
         model = from_pretrained(model)
-    plain = export_plain(model, fold_batch_norm)
+    plain = export_plain(model, fold_batch_norm, implementation)
     with _replacing(path) as new:
         if format == "keras":
             plain.save(new)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from groco import layers as group_layers
+from groco.fourier import IMPLEMENTATIONS
 from groco.layers.base import GroupLayer
 from groco.models.sizes import SizeCheck
 from groco.surgery.counterparts import COUNTERPARTS, batch_normalization, is_elementwise
@@ -18,21 +19,25 @@ from groco.surgery.signals import Signal, in_order, merge, restore
 from groco.surgery.workshop import Workshop
 
 
-def export_plain(model: keras.Model, fold_batch_norm: bool = False) -> keras.Model:
+def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementation: str = "dense") -> keras.Model:
     """The plain Keras model that a trained G-CNN is, without a layer of groco.
 
     Kernels are expanded once, the group axis is merged into the channels, and what a batch normalisation knows of a
     channel is repeated for each element of the group. Inputs, outputs and their shapes are those of the model, and so
     are the numbers, to rounding. It is saved and loaded without groco and computes as fast as any plain net: in `call`,
-    a group convolution makes its kernel anew, which this one has made already. All its convolutions are dense: a net of
-    wide layers, which `implementation="auto"` computes in the Fourier basis, is faster as it is. It is meant for
-    inference: trained further, it forgets its symmetry.
+    a group convolution makes its kernel anew, which this one has made already. It is meant for inference: trained
+    further, it forgets its symmetry.
 
     Args:
         model: a functional or sequential model, with others inside it or not. Layers that are neither groco's nor
             Keras' own are taken as they are; what they need to be loaded again is theirs.
         fold_batch_norm: fold each batch normalisation that directly follows a convolution or dense layer into its
-            kernel and bias. In training the folded model has no statistics of its own any more.
+            kernel and bias. In training the folded model has no statistics of its own any more. Those behind layers in
+            the Fourier basis are kept, which end with the way back from it.
+        implementation: what stands for a group convolution: `"dense"` (the default), one convolution with the expanded
+            kernel; `"fourier"`, where there is one (see `GroupConv2D`), a dense layer for each of its blocks and the
+            ways into the basis and back; `"auto"`, what the layer itself uses, which goes by the backend and the
+            machine of the export. In the Fourier basis nets are smaller, and wide ones faster.
 
     Returns:
         An uncompiled functional model with weights of its own.
@@ -40,7 +45,7 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False) -> keras.Mod
     Raises:
         ValueError: if the model is subclassed or not built; if a layer has no plain counterpart, as a wrapper around a
             layer of groco or a subclass of one with its own `call`; if what a layer computes depends on sizes that
-            the model does not know, as the padding of some strided layers does.
+            the model does not know, as the padding of some strided layers does; if `implementation` is not known.
 
     Example:
 
@@ -48,7 +53,9 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False) -> keras.Mod
     >>> plain = groco.export_plain(groco.from_pretrained("p4cnn.rotmnist"), fold_batch_norm=True)
     >>> plain.save("digits.keras")
     """
-    exporter = _Exporter()
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation is one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}.")
+    exporter = _Exporter(implementation)
     plain = rebuild(functional(model), exporter.call, _tensor)
     return fold_batch_norms(plain) if fold_batch_norm else plain
 
@@ -56,8 +63,8 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False) -> keras.Mod
 class _Exporter:
     """Calls the counterparts of layers. A value is a tensor as in the original model, or a `Signal`."""
 
-    def __init__(self):
-        self.shop = Workshop()
+    def __init__(self, implementation: str):
+        self.shop = Workshop(implementation)
 
     def call(self, node, *args, **kwargs) -> Any:
         operation = node.operation

@@ -9,14 +9,32 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco.fourier import has_fourier
+from groco.groups import Group
+
 
 class Workshop:
-    """Makes plain layers, with the names, precision and `trainable` of those that they stand for."""
+    """Makes plain layers, with the names, precision and `trainable` of those that they stand for.
 
-    def __init__(self):
+    Args:
+        implementation: `"dense"` or `"fourier"` for all group convolutions that have it, or `"auto"`: that which each
+            layer uses itself.
+    """
+
+    def __init__(self, implementation: str = "dense"):
+        self.implementation = implementation
         self._made: dict[Any, keras.layers.Layer] = {}
         self._sources: list[Any] = []  # what is known by its id must live
         self._names: set[str] = set()
+
+    def is_fourier(self, layer, group: Group | None, shape: tuple) -> bool:
+        """Whether a convolution of a layer, from a group or an image, is done in the Fourier basis."""
+        if group is None or self.implementation == "dense":
+            return False
+        if self.implementation == "auto":
+            return layer._is_fourier(group, layer.subgroup, *shape)
+        size, _, _, _, *groups = shape
+        return has_fourier(group, layer.subgroup, size, *groups)
 
     def apply(
         self,

@@ -29,6 +29,13 @@ def test_a_net_for_any_size(unet, run, tmp_path, rng):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(plain(inputs)), expected, atol=1e-4)
 
 
+def test_implementation(run, tmp_path):
+    path = tmp_path / "digits.keras"
+    assert run("export", NAME, "--output", path, "--implementation", "fourier")[0] == 0
+    kinds = [type(layer).__name__ for layer in keras.saving.load_model(path).layers]
+    assert "Dense" in kinds
+
+
 def test_by_default_the_file_has_the_models_name(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, _ = run("export", NAME)

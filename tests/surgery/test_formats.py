@@ -42,9 +42,9 @@ def written(format):
     return format == "keras" or BACKEND in formats._BACKENDS[format]
 
 
-def check(model, inputs, path, format):
+def check(model, inputs, path, format, **options):
     expected = keras.ops.convert_to_numpy(model(inputs))
-    assert export_model(model, path, format) == path
+    assert export_model(model, path, format, **options) == path
     np.testing.assert_allclose(run(path, format, inputs), expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
     assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing else is left"
 
@@ -91,6 +91,17 @@ def test_architectures(name, format, reason, rng, tmp_path):
     with pytest.raises(ValueError, match=f"cannot be exported to '{format}' by Keras on {BACKEND}: .*{reason}"):
         export_model(model, path, format)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", ["p4_unet", "p4m_densenet"])
+def test_the_fourier_basis(name, format, rng, tmp_path):
+    if not written(format):
+        pytest.skip(f"{BACKEND} does not write it")
+    small = next(small for small in SMALL if small.name == name)
+    model = small.build()
+    randomise(model, rng)
+    check(model, small.inputs(rng), tmp_path / f"net{FORMATS[format]}", format, implementation="fourier")
 
 
 def _net():

@@ -1,6 +1,7 @@
 """A plain model has no layer of groco, and computes the same numbers."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import groco
 from groco import layers
+from groco.layers import implementations
 from groco.pretrained.manifest import model_folder
 from groco.surgery import export_plain
 from groco.surgery.folding import fold_batch_norms
@@ -57,10 +59,12 @@ def test_every_layer_has_a_plain_counterpart(family, rng):
 
     @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
-    @hypothesis.given(FAMILIES[family], st.sampled_from(("channels_last", "channels_first")))
-    def each(case, setting):
+    @hypothesis.given(
+        FAMILIES[family], st.sampled_from(("channels_last", "channels_first")), st.sampled_from(("dense", "fourier"))
+    )
+    def each(case, setting, implementation):
         for sizes in exported:
-            exported[sizes] += _check_layer(case, sizes == "unknown", setting, rng)
+            exported[sizes] += _check_layer(case, sizes == "unknown", setting, implementation, rng)
             keras.config.set_image_data_format("channels_last")
 
     each()
@@ -68,7 +72,7 @@ def test_every_layer_has_a_plain_counterpart(family, rng):
     assert exported["unknown"] > CASES / 10, "hardly any was taken"
 
 
-def _check_layer(case, unknown, setting, rng):
+def _check_layer(case, unknown, setting, implementation, rng):
     kwargs = {**case.kwargs, "dtype": case.kwargs["dtype"].replace("mixed_bfloat16", "float32")}
     if kwargs["dtype"] == "mixed_float16":
         kwargs["dtype"] = "float32"
@@ -86,7 +90,7 @@ def _check_layer(case, unknown, setting, rng):
         return False  # the layer refuses the case
     keras.config.set_image_data_format(setting)
     try:
-        plain = export_plain(model)
+        plain = export_plain(model, implementation=implementation)
     except ValueError as error:
         assert f"(name={layer.name!r}) cannot be exported" in str(error)
         assert any(reason in str(error) for reason in NO_COUNTERPART)
@@ -193,6 +197,57 @@ def test_transposed_convolutions_that_add_zeros_add_the_bias_to_them(rng):
     check(model, rng)
 
 
+# -- implementations ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(None, None), (None, 8), (8, 6)])
+@pytest.mark.parametrize("group", ["P2MM", "P4M"])
+def test_the_fourier_basis(group, size, rng):
+    """Of every layer that reads the group, with fewer weights: a dense layer for each flip or irrep."""
+    inputs = keras.Input((*size, 2))
+    options = {"group": group, "bias_initializer": "random_normal"}
+    x = layers.GroupConv2D(3, 3, padding="same", **options)(inputs)
+    x = layers.GroupConv2D(4, 3, padding="same", activation="relu", **options)(x)
+    x = layers.GroupBatchNormalization()(x)
+    x = layers.GroupConv2D(4, 1, activation="softmax", **options)(x)
+    x = layers.SeparableGroupConv2D(5, 3, padding="same", factorization="gc", **options)(x)
+    x = layers.SeparableGroupConv2D(4, 3, padding="same", **options)(x)
+    x = layers.SeparableGroupConv2D(3, 3, factorization="g", **options)(x)
+    x = layers.GlobalGroupAveragePooling2D(group=group, subgroup=group)(x)
+    model = keras.Model(inputs, layers.GroupDense(2, ndim=2, **options)(x))
+    randomise(model, rng)
+    plain, dense = (export_plain(model, implementation=implementation) for implementation in ("fourier", "dense"))
+    check(model, rng, [(8, 8 if size[1] == 8 else 6, 2)], plain)
+    blocks = sum(type(layer) is keras.layers.Dense for layer in plain.layers)
+    assert blocks == 2 * 4 + 4 * {"P2MM": 4, "P4M": 5}[group]
+    assert plain.count_params() < dense.count_params()
+
+
+def test_a_stride_on_sizes_not_known_is_dense(rng):
+    """Its padding is Keras' "same", which only a convolution of Keras can do."""
+    inputs = keras.Input((None, None, 4, 3))
+    layer = layers.GroupConv2D(2, 1, strides=2, padding="same", group="P4", allow_non_equivariance=True)
+    strided = layers.GroupConv2D(2, 3, strides=2, padding="same", group="P4", allow_non_equivariance=True)
+    model = keras.Model(inputs, strided(keras.layers.Concatenate()([layer(inputs), layer(inputs)])))
+    check(model, rng, [(9, 6, 4, 3)], export_plain(model, implementation="fourier"))
+
+
+def test_auto_is_what_the_layers_use(monkeypatch, rng):
+    used = []
+    monkeypatch.setattr(implementations, "is_faster", lambda *shape: used.append(shape) or shape[4] == 3)
+    inputs = keras.Input((6, 6, 4, 3))
+    x = layers.GroupConv2D(5, 1, group="P4", name="narrow")(inputs)
+    x = layers.GroupConv2D(4, 1, group="P4", name="wide")(x)
+    x = layers.GroupConv2D(3, 1, group="P4", implementation="fourier", name="asked")(x)
+    model = keras.Model(inputs, layers.GroupConv2D(2, 1, group="P4", implementation="dense", name="refused")(x))
+    plain = check(model, rng, plain=export_plain(model, implementation="auto"))
+    assert used
+    names = {layer.name for layer in plain.layers if layer.weights}
+    assert names == {f"{name}_irrep{i}" for name in ("narrow", "asked") for i in range(3)} | {"wide", "refused"}
+    with pytest.raises(ValueError, match="implementation is one of auto, dense, fourier, got 'fast'"):
+        export_plain(model, implementation="fast")
+
+
 # -- models ------------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +277,15 @@ def test_every_architecture(small, rng):
     model = small.build()
     randomise(model, rng)
     check(model, rng, plain=fold_batch_norms(check(model, rng)), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("name", ["p4m_convnext", "p4m_densenet", "p4m_unet", "o_resnet3d"])
+def test_architectures_in_the_fourier_basis(name, rng):
+    small = next(small for small in SMALL if small.name == name)
+    model = small.build()
+    randomise(model, rng)
+    plain = check(model, rng, plain=export_plain(model, implementation="fourier"))
+    check(model, rng, plain=fold_batch_norms(plain), tolerance=1e-4)
 
 
 @pytest.mark.parametrize("name", ["z2_allcnn", "p4_allcnn", "p4m_resnet110", "p4m_wide_resnet16_4", "o_resnet3d"])
@@ -365,9 +429,11 @@ def test_loads_where_groco_is_not(tmp_path, rng):
     for name, (model, shape) in nets.items():
         inputs = rng.normal(size=(2, *shape)).astype("float32")
         np.savez(tmp_path / f"{name}.npz", inputs=inputs, expected=_numpy(model(inputs)))
+        shutil.copy(tmp_path / f"{name}.npz", tmp_path / f"{name}-fourier.npz")
         export_plain(model).save(tmp_path / f"{name}.keras")
+        export_plain(model, implementation="fourier").save(tmp_path / f"{name}-fourier.keras")
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [sys.executable, "-c", LOADER, *(str(tmp_path / name) for name in nets)]
+    command = [sys.executable, "-c", LOADER, *(str(path.with_suffix("")) for path in tmp_path.glob("*.keras"))]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
