@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -19,16 +20,20 @@ from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
 
 Rows = Iterator[dict[str, Any]]
 LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
+WIDE: dict[str, dict[str, Any]] = {
+    "p4m_resnet20, 32, 64 and 96 wide": {"name": "p4m_resnet20", "input_shape": (32, 32, 3), "widths": (32, 64, 96)}
+}
 ANY_SIZE = 128  # of images to nets that take any
 LONGEST = 6e10  # multiplications of a case; below a second on two cores
 
 
-def _compare(name: str, models: dict, rounds: int, forward_only: tuple[str, ...] = (), inner: bool = False) -> Rows:
+def _compare(name: str, models: dict, rounds: int, inner: bool = False) -> Rows:
+    """Exported nets are for inference, and are not timed backward."""
     for mode in (FORWARD, BOTH):
         functions = {
             variant: compiled(model, inputs, mode, inner)
             for variant, (model, inputs) in models.items()
-            if mode == FORWARD or (variant not in forward_only and (inner or model.trainable_weights))
+            if mode == FORWARD or (not variant.startswith("exported") and (inner or model.trainable_weights))
         }
         if "plain" not in functions:
             continue
@@ -59,12 +64,12 @@ def models(rounds: int, only: str = "") -> Rows:
     """Each net beside the same one of plain layers, and its export."""
     for case in cases.net_cases(large=results.on_gpu()):
         if only in case.name:
-            yield from _compare(case.name, case.models(), rounds, forward_only=("exported", "exported, folded"))
+            yield from _compare(case.name, case.models(), rounds)
 
 
 def scaling(rounds: int, only: str = "") -> Rows:
     """Each way in which a group convolution can be computed beside the plain one, over widths, 1x1 and 3x3."""
-    batch = 64 if results.on_gpu() else 8
+    batch = 64 if results.on_gpu() else cases.SCALING_BATCH
     for kernel, case in cases.scaling_cases(batch):
         points = int(np.prod(case.size))
         numbers = kernel ** len(case.size) * (case.order * case.channels) ** 2
@@ -177,15 +182,18 @@ def _run(program: str) -> list[str]:
 
 
 def formats(rounds: int, only: str = "") -> Rows:
-    """Size and latency of the exported trained nets, for one image and for 64."""
-    for name in groco.list_pretrained():
+    """Size and latency of the exported trained nets, and of a wide one, for one image and for several."""
+    for name in [*groco.list_pretrained(), *WIDE]:
         if only not in name:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            functions = _exported(name, Path(folder))
-            preprocess = groco.preprocessor(name)
-            shape = (*(size or ANY_SIZE for size in preprocess.size), preprocess.channels)
-            for batch in (1, 64):
+            if name in WIDE:
+                net, implementations, batches = groco.create_model(**WIDE[name]), ("dense", "fourier"), (1, 8)
+            else:
+                net, implementations, batches = groco.from_pretrained(name), ("dense",), (1, 64)
+            functions = _exported(net, Path(folder), implementations)
+            shape = (*(size or ANY_SIZE for size in net.input_shape[1:-1]), net.input_shape[-1])
+            for batch in batches:
                 inputs = np.random.default_rng(0).random((batch, *shape), "float32")
                 calls = {label: _with(call, inputs) for label, (_, call) in functions.items()}
                 for label, measured in interleaved(calls, "groco", rounds).items():
@@ -198,24 +206,27 @@ def _with(call: Callable[[np.ndarray], Any], inputs: np.ndarray) -> Callable[[],
     return lambda: call(inputs)
 
 
-def _exported(name: str, folder: Path) -> dict[str, tuple[str, Callable[[np.ndarray], Any]]]:
+def _exported(
+    model: keras.Model, folder: Path, implementations: tuple[str, ...]
+) -> dict[str, tuple[str, Callable[[np.ndarray], Any]]]:
     """Kilobytes and a function from inputs to outputs, for each format that the backend writes."""
-    found = {"groco": (f"{4 * groco.from_pretrained(name).count_params() / 1024:.0f}", _compiled_call(name))}
-    for format, suffix in groco.surgery.FORMATS.items():
+    found = {"groco": (f"{4 * model.count_params() / 1024:.0f}", _compiled_call(model))}
+    for (format, suffix), implementation in itertools.product(groco.surgery.FORMATS.items(), implementations):
+        path = folder / f"{implementation}{suffix}"
         try:
-            path = groco.surgery.export_model(name, folder / f"net{suffix}", format)
+            groco.surgery.export_model(model, path, format, implementation=implementation)
             call = _RUNNERS[format](path)
         except (ValueError, ImportError) as error:
             print(f"{format}: {error}")
             continue
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-        found[format] = f"{sum(file.stat().st_size for file in files) / 1024:.0f}", call
+        label = format if implementation == "dense" else f"{format}, {implementation}"
+        found[label] = f"{sum(file.stat().st_size for file in files) / 1024:.0f}", call
     return found
 
 
-def _compiled_call(model) -> Callable[[np.ndarray], Any]:
+def _compiled_call(model: keras.Model) -> Callable[[np.ndarray], Any]:
     """A net as its backend runs it."""
-    model = model if isinstance(model, keras.Model) else groco.from_pretrained(model)
     made: dict[int, Callable[[], None]] = {}
 
     def call(inputs):

@@ -82,9 +82,9 @@ A layer makes its expanded kernel at each call, because Keras' layers may keep n
 was kept would be wrong after the next step of training, `set_weights` or `load_weights`. Compilers do not take this
 work out of `predict` either: the weights are variables, or arguments, of the compiled function. What does is
 `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
-Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. Its convolutions are dense: a
-net of wide layers, which `implementation="auto"` computes in the Fourier basis, is faster as it is, as `p4m_resnet20`
-and `o_resnet3d` above on JAX.
+Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are
+dense. With `implementation="auto"` those that the net itself computes in the Fourier basis stay in it, as plain layers
+too ("exported, auto" above), and with `"fourier"` all that can be: the files are smaller, and wide nets faster.
 """
 
 PRECISION = """## mixed_bfloat16
@@ -224,7 +224,7 @@ def _table(name: str, title: str, columns: dict[str, str]) -> Iterable[str]:
 
 
 def _formats() -> Iterable[str]:
-    title = "Trained nets in the formats of `groco.surgery.export_model`, with the normalisations folded:\n"
+    title = "Nets in the formats of `groco.surgery.export_model`, with the normalisations folded:\n"
     columns = {"case": "net", "variant": "format", "batch": "images", "kilobytes": "kB", "milliseconds": "ms"}
     yield from _table("formats", title, {**columns, "ratio": "ratio to groco"})
 

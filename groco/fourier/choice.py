@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 
 import keras
 
@@ -18,12 +19,15 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 # strides TensorFlow took 1.3 to 1.9 times as long forward up to 403 (P4M, 3x3, stride 2, 80 and 112 channels).
 WORTH = {
     "tensorflow": (80.0, 280.0, math.inf),
-    "jax": (60.0, 70.0, 100.0),
+    "jax": (60.0, 75.0, 100.0),
     "torch": (105.0, 280.0, 280.0),
 }
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
 # they are a convolution.
 SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
+# Multiplications that take as long as an operation is waited for. PyTorch runs them one by one: on few points the dense
+# implementation, of fewer operations, was up to 2.4 times as fast; the compilers of the others leave nothing to see.
+CALL = {"tensorflow": 0.0, "jax": 0.0, "torch": 1.25e7}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -33,8 +37,26 @@ def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...],
     return group_out.order > 1 if math.prod(size) == 1 else len(flips(group_out)) > 1
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What the Fourier implementation saves and takes, beside the dense one.
+
+    What is multiplied goes with the product of channels and filters, what is moved with their sum.
+
+    Attributes:
+        saved: multiplications less, for one point of the output. The transform of kernels of one point multiplies each
+            number that it moves by a column of a matrix; that of larger ones, by signs alone, is not counted.
+        moved: numbers that go through the transforms, for one point of the output.
+        calls: operations more, whatever the points; about a third of them.
+    """
+
+    saved: float
+    moved: int
+    calls: int
+
+
 @functools.lru_cache(maxsize=1024)  # asked for at each call of a layer
-def gain(
+def cost(
     group_in: Group,
     group_out: Group,
     size: tuple[int, ...],
@@ -42,33 +64,38 @@ def gain(
     channels: int,
     filters: int,
     backend: str,
-) -> float:
-    """The multiplications that are saved for each number that is moved through the transforms.
-
-    What is multiplied goes with the product of channels and filters, what is moved with their sum. Both are counted for
-    one point of the output. The transform of kernels of one point multiplies each number that it moves by a column of a
-    matrix; that of larger ones, by signs alone, is not counted.
-    """
+) -> Cost:
     numbers_in, numbers_out = group_in.order * channels, group_out.order * filters
     points = math.prod(size)
     if points == 1:
         left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
         moved = numbers_in + numbers_out
         transforms = SMALL[backend] * (numbers_in * group_in.order + numbers_out * group_out.order)
+        calls = 12
     else:
         left = 1 / len(flips(group_out))
         after = math.prod(size[axis] for axis in axes_after(size, strides))
         moved = numbers_in * (math.prod(strides) + points // after) + numbers_out * (1 + after)
         transforms = 0
-    return ((1 - left) * points * numbers_in * numbers_out - transforms) / moved
+        calls = len(flips(group_out)) * after
+    return Cost((1 - left) * points * numbers_in * numbers_out - transforms, moved, calls)
 
 
 def is_worth_it(
-    group_in: Group, group_out: Group, size: tuple[int, ...], strides: tuple[int, ...], *channels: int, backend: str
+    group_in: Group,
+    group_out: Group,
+    size: tuple[int, ...],
+    strides: tuple[int, ...],
+    *channels: int,
+    backend: str,
+    points: int | None = None,
 ) -> bool:
-    """Whether `gain` is such that the Fourier implementation is the faster one, on a backend with figures."""
+    """Whether the Fourier implementation is the faster one, on a backend with figures; `points` as in `is_faster`."""
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
-    return gain(group_in, group_out, size, strides, *channels, backend) >= WORTH[backend][kind]
+    found = cost(group_in, group_out, size, strides, *channels, backend)
+    if found.saved < WORTH[backend][kind] * found.moved:
+        return False
+    return points is None or found.saved * points >= CALL[backend] * found.calls
 
 
 def is_faster(
@@ -79,12 +106,16 @@ def is_faster(
     channels: int,
     filters: int,
     dtype: str,
+    points: int | None = None,
 ) -> bool:
-    """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all."""
+    """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all.
+
+    `points` is the number of points of the output in a whole batch; None, where it is not known, stands for many.
+    """
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
         return False
-    return is_worth_it(group_in, group_out, size, strides, channels, filters, backend=backend)
+    return is_worth_it(group_in, group_out, size, strides, channels, filters, backend=backend, points=points)
 
 
 @functools.cache

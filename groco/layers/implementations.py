@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -51,12 +52,16 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         channels: int,
         filters: int,
         groups: int = 1,
+        grid: Sequence[int | None] = (None,),
     ) -> bool:
-        """Whether a convolution of the layer is done in the Fourier basis."""
+        """Whether a convolution of the layer is done in the Fourier basis; `grid` is (batch, *spatial) of its input."""
         if self.implementation == "dense" or group_in is None or not has_fourier(group_in, group_out, size, groups):
             return False
-        shape = (size, strides, channels, filters)
-        return self.implementation == "fourier" or is_faster(group_in, group_out, *shape, self.compute_dtype)
+        if self.implementation == "fourier":
+            return True
+        known = [length for length in grid if isinstance(length, int)]
+        points = math.prod(known) // math.prod(strides) if len(known) == len(grid) else None
+        return is_faster(group_in, group_out, size, strides, channels, filters, self.compute_dtype, points)
 
     def _fourier_conv(self, signal, kernel):
         """The group convolution of (batch, *spatial, |group|, channels), padded as the layer asks."""

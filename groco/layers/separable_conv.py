@@ -119,7 +119,8 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
     def _pointwise(self, signal, group: Group | None):
         """The 1x1 group convolution with the pointwise kernel: mixes channels and orientations, not points."""
         kernel, point = ops.convert_to_tensor(self.pointwise_kernel), (1,) * self.rank
-        if group is not None and self._is_fourier(group, self.subgroup, point, point, signal.shape[-1], self.filters):
+        shape = (point, point, signal.shape[-1], self.filters)
+        if group is not None and self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
             return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), group, self.subgroup)
         signal = signal if group is None else merge_last_axes(signal)
         outputs = convolve(signal, expand_kernel(kernel, group, self.subgroup), point)
@@ -142,7 +143,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         if group is not None:
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
             shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters)
-            if self._is_fourier(group, self.subgroup, *shape):
+            if self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
                 return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)

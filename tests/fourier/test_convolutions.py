@@ -210,9 +210,9 @@ def test_a_quarter_of_the_multiplications_is_left():
 # -- the choice ------------------------------------------------------------------------------------------------------
 
 
-def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1)):
+def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1), points=None):
     group = get_group(group, 2)
-    return is_faster(group, group, size, strides, channels, filters, dtype)
+    return is_faster(group, group, size, strides, channels, filters, dtype, points)
 
 
 def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
@@ -234,6 +234,44 @@ def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
     monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 100.0)})
     monkeypatch.setattr(choice, "_on_cpu", lambda: False)
     assert not _chosen(512, 512, (3, 3))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3)])
+def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
+    backend = keras.backend.backend()
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
+    monkeypatch.setattr(choice, "CALL", {backend: 1e7})
+    group = get_group("P4M", 2)
+    enough = math.ceil(12 * 1e7 / choice.cost(group, group, size, (1, 1), 64, 64, backend).saved)
+    assert _chosen(64, 64, size, points=None)
+    assert _chosen(64, 64, size, points=enough)
+    assert not _chosen(64, 64, size, points=enough - 1)
+    monkeypatch.setattr(choice, "CALL", {backend: 0.0})
+    assert _chosen(64, 64, size, points=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "points"),
+    [
+        (lambda: GroupConv2D(2, 3, strides=2, group="P4"), (3, 5, 7, 4, 2), 3 * 5 * 7 // 4),
+        (lambda: GroupDense(2, group="P4"), (5, 4, 2), 5),
+        (lambda: GroupDense(2, group="P4"), (5, 6, 4, 2), 5 * 6),
+        (lambda: SeparableGroupConv2D(2, 3, group="P4"), (3, 5, 7, 4, 2), 3 * 3 * 5),
+        (lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="gc"), (3, 5, 7, 4, 2), 3 * 5 * 7),
+        (lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="g"), (3, 5, 7, 4, 2), 3 * 5 * 7),
+    ],
+)
+def test_the_choice_knows_the_points(make, shape, points, monkeypatch):
+    asked = []
+    layer = make()
+    layer.build(shape)
+    monkeypatch.setattr("groco.layers.implementations.is_faster", lambda *args: asked.append(args[-1]))
+    layer(np.zeros(shape, "float32"))
+    assert asked == [points]
+    asked.clear()
+    assert not layer._is_fourier(layer.group, layer.subgroup, (1, 1), (1, 1), 2, 2, grid=(None, 5, 7))
+    assert asked == [None]
 
 
 def test_the_layers_do_what_is_chosen(rng, monkeypatch):
