@@ -19,7 +19,7 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 # strides TensorFlow took 1.3 to 1.9 times as long forward up to 403 (P4M, 3x3, stride 2, 80 and 112 channels).
 WORTH = {
     "tensorflow": (80.0, 280.0, math.inf),
-    "jax": (60.0, 75.0, 100.0),
+    "jax": (60.0, 70.0, 100.0),
     "torch": (105.0, 280.0, 280.0),
 }
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
