@@ -25,9 +25,9 @@ WORTH = {
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
 # they are a convolution.
 SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
-# Multiplications that take as long as an operation is waited for. PyTorch runs them one by one: on few points the dense
-# implementation, of fewer operations, was up to 2.4 times as fast; the compilers of the others leave nothing to see.
-CALL = {"tensorflow": 0.0, "jax": 0.0, "torch": 1.25e7}
+# Multiplications that take as long as an operation is waited for, in inference and where there is a gradient as well.
+# PyTorch runs them one by one: on few points the dense implementation, of fewer, was up to 2.4 times as fast.
+CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (1.25e7, 2.5e6)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -89,13 +89,14 @@ def is_worth_it(
     *channels: int,
     backend: str,
     points: int | None = None,
+    gradient: bool = False,
 ) -> bool:
     """Whether the Fourier implementation is the faster one, on a backend with figures; `points` as in `is_faster`."""
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
     if found.saved < WORTH[backend][kind] * found.moved:
         return False
-    return points is None or found.saved * points >= CALL[backend] * found.calls
+    return points is None or found.saved * points >= CALL[backend][gradient] * found.calls
 
 
 def is_faster(
@@ -115,7 +116,17 @@ def is_faster(
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
         return False
-    return is_worth_it(group_in, group_out, size, strides, channels, filters, backend=backend, points=points)
+    shape = (size, strides, channels, filters)
+    return is_worth_it(
+        group_in, group_out, *shape, backend=backend, points=points, gradient=backend == "torch" and _has_gradient()
+    )
+
+
+def _has_gradient() -> bool:
+    """Whether PyTorch keeps what gradients need; the others run nothing before they know."""
+    import torch
+
+    return torch.is_grad_enabled()
 
 
 @functools.cache

@@ -241,14 +241,21 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     backend = keras.backend.backend()
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
     monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
-    monkeypatch.setattr(choice, "CALL", {backend: 1e7})
+    monkeypatch.setattr(choice, "CALL", {backend: (1e7, 1e7)})
     group = get_group("P4M", 2)
     enough = math.ceil(12 * 1e7 / choice.cost(group, group, size, (1, 1), 64, 64, backend).saved)
     assert _chosen(64, 64, size, points=None)
     assert _chosen(64, 64, size, points=enough)
     assert not _chosen(64, 64, size, points=enough - 1)
-    monkeypatch.setattr(choice, "CALL", {backend: 0.0})
+    monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
     assert _chosen(64, 64, size, points=1)
+    if backend == "torch":  # fewer are enough where there is a gradient
+        import torch
+
+        monkeypatch.setattr(choice, "CALL", {backend: (1e7, 0.0)})
+        assert _chosen(64, 64, size, points=1)
+        with torch.no_grad():
+            assert not _chosen(64, 64, size, points=1)
 
 
 @pytest.mark.parametrize(
