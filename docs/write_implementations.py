@@ -15,7 +15,7 @@ from groco.groups import get_group
 
 PAGE = Path(__file__).with_name("implementations.md")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-FEWEST = tuple(round(12 * multiplications / 1e6) for multiplications in CALL["torch"])
+FEWEST_FORWARD, FEWEST = (round(12 * multiplications / 1e6) for multiplications in CALL["torch"])
 NOISE = 0.1  # of the ratio of the times of both implementations
 
 
@@ -39,9 +39,9 @@ saves, after what the way into the basis and back takes, at least so many multip
 MEASURED = f"""
 in float32 on a CPU, where this was measured, and dense otherwise. On PyTorch, which runs one operation after the other,
 the Fourier implementation, of more operations, was up to 2.4 times as slow on few points: there it has to save, with
-kernels of one point or of 3x3 on P4M, at least {FEWEST[0]} million multiplications in a call too, or {FEWEST[1]} million where
-gradients are recorded; with 3x3x3 on Oh 6 times as many. There is no Fourier implementation for images, for `groups`
-above 1 and, with larger kernels, for groups without an element that only flips axes.
+kernels of one point or of 3x3 on P4M, at least {FEWEST} million multiplications in a call too where gradients are
+recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. There is no Fourier implementation
+for images, for `groups` above 1 and, with larger kernels, for groups without an element that only flips axes.
 
 `groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, which any of the formats of
 `groco export` takes.
