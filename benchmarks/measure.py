@@ -17,6 +17,7 @@ import numpy as np
 import groco
 from benchmarks import cases, results
 from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
+from groco._hardware import cores
 
 Rows = Iterator[dict[str, Any]]
 LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
@@ -255,7 +256,7 @@ def _onnx(path: Path):
 def _litert(path: Path):
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+    interpreter = Interpreter(model_path=str(path), num_threads=cores())
     place, end = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     shape: list[tuple] = [()]
 

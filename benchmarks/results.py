@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import importlib
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import keras
 
 import groco
-from training.processor import instructions
+from groco._hardware import cores, instructions
 
 FOLDER = Path(__file__).parent / "results"
 GPU = "-gpu"
@@ -54,7 +53,7 @@ def environment() -> dict[str, str]:
     backend = keras.backend.backend()
     return {
         "device": _gpu() or _processor(),
-        "cores": str(os.cpu_count()),
+        "cores": str(cores()),
         "backend": backend,
         "backend_version": importlib.import_module(backend).__version__,
         "keras": keras.__version__,

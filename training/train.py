@@ -21,6 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._hardware import hardware
 from groco.models import create_model
 from training import checkpoints, datasets, devices, preprocess, processor, tasks
 from training.batches import Batches, InOrder
@@ -190,7 +191,7 @@ def _run(
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "devices": cluster.replicas,
-        "hardware": processor.hardware(),
+        "hardware": hardware(),
     }
     if cluster.first:
         checkpoints.write_json(folder / "result.json", result)

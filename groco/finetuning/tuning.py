@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import shlex
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._hardware import hardware
 from groco.finetuning.batches import Batches, crop, make_augmentations
 from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
@@ -316,7 +316,7 @@ def _recipe(base: str, data: Any, test: Any, settings: dict[str, Any], tuned: Fi
         "batch_size": settings["batch_size"],
         "train_examples": tuned.train_examples,
         "seconds": round(seconds, 1),
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "hardware": hardware(),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
     }

@@ -1,4 +1,4 @@
-"""What the processor offers: instructions, and memory that stays with the process."""
+"""A warning of slow bfloat16, and memory that stays with the process."""
 
 import platform
 import subprocess
@@ -7,25 +7,6 @@ import sys
 import pytest
 
 from training import processor
-
-WITH_AMX = "processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu avx2 avx512f amx_bf16 amx_tile\nbugs\t\t: none\n"
-
-
-def test_features(tmp_path):
-    file = tmp_path / "cpuinfo"
-    file.write_text(WITH_AMX)
-    assert processor.features(file) == {"fpu", "avx2", "avx512f", "amx_bf16", "amx_tile"}
-    file.write_text("Features\t: fp asimd bf16\n")
-    assert processor.features(file) == {"fp", "asimd", "bf16"}
-    assert processor.features(tmp_path / "none") == set()
-
-
-def test_hardware(monkeypatch):
-    monkeypatch.setattr(processor, "features", lambda: {"avx512f", "amx_tile", "amx_bf16"})
-    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert processor.hardware().endswith(" cores, x86_64, AVX-512, AMX, bfloat16")
-    monkeypatch.setattr(processor, "features", set)
-    assert processor.hardware().endswith(" cores, x86_64")
 
 
 @pytest.mark.parametrize(
