@@ -218,7 +218,7 @@ def _exported(
             groco.surgery.export_model(model, path, format, implementation=implementation)
             call = _RUNNERS[format](path)
         except (ValueError, ImportError) as error:
-            print(f"{format}: {error}")
+            print(f"{format}, {implementation}: {error}")
             continue
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         label = format if implementation == "dense" else f"{format}, {implementation}"

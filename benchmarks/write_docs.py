@@ -79,8 +79,9 @@ was kept would be wrong after the next step of training, `set_weights` or `load_
 work out of `predict` either: the weights are variables, or arguments, of the compiled function. What does is
 `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
 Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are
-dense. With `implementation="auto"` those that the net itself computes in the Fourier basis stay in it, as plain layers
-too ("exported, auto" above), and with `"fourier"` all that can be: the files are smaller, and wide nets faster.
+dense. With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in
+it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller
+and faster so, as the last one below; narrow ones are not.
 """
 
 PRECISION = """## mixed_bfloat16

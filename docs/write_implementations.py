@@ -43,8 +43,8 @@ kernels of one point or of 3x3 on P4M, at least {FEWEST} million multiplications
 recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. There is no Fourier implementation
 for images, for `groups` above 1 and, with larger kernels, for groups without an element that only flips axes.
 
-`groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, which any of the formats of
-`groco export` takes.
+`groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, for any of the formats of
+`groco export`.
 
 ## Measured
 
@@ -141,9 +141,9 @@ def _mischosen(measured: dict[tuple, float], engine: str) -> list[str]:
     if engine.endswith(results.GPU):
         return lines
     for group, kernel, width in dict.fromkeys(key[:3] for key in measured):
-        chosen = _chosen(engine, group, kernel, width)
-        (other,) = set(WAYS) - {chosen}
         for direction in (FORWARD, BOTH):
+            chosen = _chosen(engine, group, kernel, width, direction)
+            (other,) = set(WAYS) - {chosen}
             mine, its = (measured.get((group, kernel, width, variant, direction)) for variant in (chosen, other))
             if mine and its and mine > (1 + NOISE) * its:
                 what = f"{group} {window(kernel, SCALING_GROUPS[group])}, {width} channels, {direction}"
@@ -168,14 +168,15 @@ def _cell(measured: dict[tuple, float], engine: str, group: str, kernel: int, wi
     return f"**{ratios}**" if variant == _chosen(engine, group, kernel, width) else ratios
 
 
-def _chosen(engine: str, group: str, kernel: int, width: int) -> str:
+def _chosen(engine: str, group: str, kernel: int, width: int, direction: str = FORWARD) -> str:
     """The implementation that `auto` takes of a case."""
     if engine.endswith(results.GPU):
         return "dense"
     ndim = len(SCALING_GROUPS[group])
     on, size, strides = get_group(group, ndim), (kernel,) * ndim, (1,) * ndim
     points = SCALING_BATCH * math.prod(SCALING_GROUPS[group])
-    return "fourier" if is_worth_it(on, on, size, strides, width, width, backend=engine, points=points) else "dense"
+    options = {"backend": engine, "points": points, "gradient": direction == BOTH}
+    return "fourier" if is_worth_it(on, on, size, strides, width, width, **options) else "dense"
 
 
 if __name__ == "__main__":

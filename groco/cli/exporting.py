@@ -24,8 +24,8 @@ def add_commands(commands) -> None:
         "--implementation",
         choices=("dense", "fourier", "auto"),
         default="dense",
-        help="of group convolutions: fourier takes fewer multiplications, auto is what the model uses here "
-        "(default: %(default)s)",
+        help="of group convolutions: fourier takes fewer multiplications, auto is what the model uses here in large "
+        "batches (default: %(default)s)",
     )
     export.set_defaults(run=_export)
 

@@ -47,7 +47,8 @@ class Cost:
         saved: multiplications less, for one point of the output. The transform of kernels of one point multiplies each
             number that it moves by a column of a matrix; that of larger ones, by signs alone, is not counted.
         moved: numbers that go through the transforms, for one point of the output.
-        calls: operations more, whatever the points; about a third of them.
+        calls: a measure of the operations more, whatever the points: how many parts are added up in the output, and
+            about as many as those of P4M and 3x3 where windows are points.
     """
 
     saved: float

@@ -85,7 +85,7 @@ class BaseGroupConv(ChoiceOfImplementation):
         signal = self._to_channels_last(inputs)
         group_in = None if signal.ndim == self.rank + 2 else self.group
         shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters, self.groups)
-        if self._is_fourier(group_in, self.subgroup, *shape, grid=signal.shape[:-2]):
+        if group_in is not None and self._is_fourier(group_in, self.subgroup, *shape, grid=self._output_grid(signal)):
             outputs = self._fourier_conv(signal, self.kernel)
         else:
             outputs = self._dense_conv(signal, group_in)

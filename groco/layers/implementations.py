@@ -54,14 +54,18 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         groups: int = 1,
         grid: Sequence[int | None] = (None,),
     ) -> bool:
-        """Whether a convolution of the layer is done in the Fourier basis; `grid` is (batch, *spatial) of its input."""
+        """Whether a convolution of the layer is done in the Fourier basis; `grid` is its output's (batch, *spatial)."""
         if self.implementation == "dense" or group_in is None or not has_fourier(group_in, group_out, size, groups):
             return False
         if self.implementation == "fourier":
             return True
         known = [length for length in grid if isinstance(length, int)]
-        points = math.prod(known) // math.prod(strides) if len(known) == len(grid) else None
+        points = math.prod(known) if len(known) == len(grid) else None
         return is_faster(group_in, group_out, size, strides, channels, filters, self.compute_dtype, points)
+
+    def _output_grid(self, signal) -> tuple[int | None, ...]:
+        """(batch, *spatial) of the output of the windows; None where a size is not known."""
+        return signal.shape[0], *self._window_output_sizes(signal.shape[1:-2], self._windows, self.strides)
 
     def _fourier_conv(self, signal, kernel):
         """The group convolution of (batch, *spatial, |group|, channels), padded as the layer asks."""

@@ -143,7 +143,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         if group is not None:
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
             shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters)
-            if self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
+            if self._is_fourier(group, self.subgroup, *shape, grid=self._output_grid(signal)):
                 return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)

@@ -74,31 +74,37 @@ def conv(shop: Workshop, layer, signal: Signal) -> Signal:
 def _conv(shop: Workshop, layer, signal: Signal, kernel, groups: int = 1) -> Signal:
     group = None if signal.copies is None else layer.group
     shape = (layer.kernel_size, layer.strides, signal.channels, kernel.shape[-1], groups)
-    if shop.is_fourier(layer, group, shape):
+    if shop.is_fourier(layer, group, *shape):
         pairs = paddings(layer, signal.spatial, layer._windows, layer.strides)
-        if pairs is not None:
+        if pairs is not None and not _may_be_too_small(layer, signal.spatial, pairs):
             return _fourier_conv(shop, layer, signal, kernel, pairs)
     return _dense_conv(shop, layer, signal, kernel, groups)
 
 
+def _may_be_too_small(layer, sizes, pairs) -> bool:
+    """Whether there are images that are smaller than a window, which a convolution of Keras refuses."""
+    windows = zip(sizes, layer._windows, pairs, strict=True)
+    return any(size is None and sum(pair) < window - 1 for size, window, pair in windows)
+
+
 def _fourier_conv(shop: Workshop, layer, signal: Signal, kernel, pairs) -> Signal:
-    tensor = in_order(signal, np.arange(len(signal.order)))
+    tensor, bias = in_order(signal, np.arange(len(signal.order))), _bias(layer)
     if max(layer._windows) > 1:
-        return _finish(shop, layer, fourier.split_conv(shop, layer, tensor, kernel, pairs))
+        return _activated(shop, layer, fourier.split_conv(shop, layer, tensor, kernel, pairs, bias))
     tensor = add_border(shop, layer, tensor, pairs)
     if max(layer.strides) > 1:
         tensor = tensor[(slice(None), *(slice(None, None, stride) for stride in layer.strides))]
     kernel = ops.reshape(kernel, kernel.shape[layer.rank :])
-    return _finish(shop, layer, fourier.pointwise_conv(shop, layer, tensor, kernel, layer.group))
+    return _activated(shop, layer, fourier.pointwise_conv(shop, layer, tensor, kernel, layer.group, bias=bias))
 
 
-def _finish(shop: Workshop, layer, tensor) -> Signal:
-    """Bias and activation of a layer in the Fourier basis."""
+def _bias(layer) -> np.ndarray | None:
+    return None if layer.bias is None else to_numpy(layer.bias)
+
+
+def _activated(shop: Workshop, layer, tensor) -> Signal:
+    """The activation of a layer in the Fourier basis, after the way back from it."""
     signal = natural(tensor, layer.subgroup.order, layer.data_format)
-    if layer.bias is not None:
-        bias = to_numpy(layer.bias)[signal.order % signal.channels]
-        kind, key = keras.layers.Rescaling, bias.tobytes()
-        signal = signal.with_tensor(shop.apply(tensor, kind, layer, "bias", key=key, scale=1.0, offset=bias))
     if layer.activation is keras.activations.linear:
         return signal
     if not is_elementwise(layer.activation):
@@ -223,7 +229,7 @@ def separable_conv(shop: Workshop, layer, signal: Signal) -> Signal:
         order = _depthwise_order(layer, signal.channels)
         maps = Signal(tensor, channels, order, copies, layer.data_format)
         if _is_fourier_pointwise(shop, layer, maps, layer.subgroup):
-            return _finish(shop, layer, _fourier_pointwise(shop, layer, maps, layer.subgroup))
+            return _activated(shop, layer, _fourier_pointwise(shop, layer, maps, layer.subgroup, _bias(layer)))
         return output.finish(_pointwise(shop, layer, maps, layer.subgroup, output))
     group = None if signal.copies is None else layer.group
     if layer.factorization == "gc":
@@ -243,13 +249,13 @@ def separable_conv(shop: Workshop, layer, signal: Signal) -> Signal:
 
 def _is_fourier_pointwise(shop: Workshop, layer, signal: Signal, group: Group) -> bool:
     point = (1,) * layer.rank
-    return shop.is_fourier(layer, group, (point, point, signal.channels, layer.filters))
+    return shop.is_fourier(layer, group, point, point, signal.channels, layer.filters)
 
 
-def _fourier_pointwise(shop: Workshop, layer, signal: Signal, group: Group):
+def _fourier_pointwise(shop: Workshop, layer, signal: Signal, group: Group, bias=None):
     tensor = in_order(signal, np.arange(len(signal.order)))
     kernel = ops.reshape(layer.pointwise_kernel, layer.pointwise_kernel.shape[layer.rank :])
-    return fourier.pointwise_conv(shop, layer, tensor, kernel, group, "pointwise")
+    return fourier.pointwise_conv(shop, layer, tensor, kernel, group, "pointwise", bias)
 
 
 def _pointwise(shop: Workshop, layer, signal: Signal, group: Group | None, output: _Output | None = None):
@@ -328,7 +334,7 @@ def _channelwise(shop: Workshop, layer, signal: Signal, kernel, shape: tuple[int
 
         def weights(chosen=chosen):
             own = kernel()[..., chosen, :]
-            dense = np.einsum("...gcn,cd->...gcdn", own, np.eye(len(chosen), dtype=own.dtype))
+            dense = own[..., None, :] * np.eye(len(chosen), dtype=own.dtype)[..., None]
             dense = dense.reshape(*layer.kernel_size, copies * len(chosen), len(chosen) * maps)
             return [dense, *(output.bias(slice(chosen[0] * maps, (chosen[-1] + 1) * maps)) if output else [])]
 
@@ -350,9 +356,10 @@ def _channelwise(shop: Workshop, layer, signal: Signal, kernel, shape: tuple[int
 
 def dense(shop: Workshop, layer, signal: Signal) -> Signal:
     point = (1,) * layer.rank
-    if shop.is_fourier(layer, layer.group, (point, point, signal.channels, layer.units)):
+    if shop.is_fourier(layer, layer.group, point, point, signal.channels, layer.units):
         tensor = in_order(signal, np.arange(len(signal.order)))
-        return _finish(shop, layer, fourier.pointwise_conv(shop, layer, tensor, layer.kernel, layer.group))
+        tensor = fourier.pointwise_conv(shop, layer, tensor, layer.kernel, layer.group, bias=_bias(layer))
+        return _activated(shop, layer, tensor)
     copies, units = layer.subgroup.order, layer.units
     output = _Output(shop, layer, np.arange(copies * units), units, copies)
 

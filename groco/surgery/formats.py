@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from groco.surgery.plain import export_plain
+from groco.surgery.plain import check_implementation, export_plain
 
 # How the path of each format ends.
 FORMATS = {"keras": ".keras", "tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
@@ -53,7 +53,7 @@ def export_model(
     >>> groco.surgery.export_model("p4cnn.rotmnist", "digits.onnx", "onnx")
     """
     path = Path(path)
-    _check(path, format)
+    _check(path, format, implementation)
     if not isinstance(model, keras.Model):
         from groco.pretrained import from_pretrained
 
@@ -67,7 +67,8 @@ def export_model(
     return path
 
 
-def _check(path: Path, format: str) -> None:
+def _check(path: Path, format: str, implementation: str) -> None:
+    check_implementation(implementation)
     if format not in FORMATS:
         raise ValueError(f"format is one of {', '.join(map(repr, FORMATS))}, got {format!r}.")
     suffix, backend = FORMATS[format], keras.backend.backend()

@@ -32,12 +32,14 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementati
         model: a functional or sequential model, with others inside it or not. Layers that are neither groco's nor
             Keras' own are taken as they are; what they need to be loaded again is theirs.
         fold_batch_norm: fold each batch normalisation that directly follows a convolution or dense layer into its
-            kernel and bias. In training the folded model has no statistics of its own any more. Those behind layers in
-            the Fourier basis are kept, which end with the way back from it.
-        implementation: what stands for a group convolution: `"dense"` (the default), one convolution with the expanded
-            kernel; `"fourier"`, where there is one (see `GroupConv2D`), a dense layer for each of its blocks and the
-            ways into the basis and back; `"auto"`, what the layer itself uses, which goes by the backend and the
-            machine of the export. In the Fourier basis nets are smaller, and wide ones faster.
+            kernel and bias. In training the folded model has no statistics of its own any more. Those behind a
+            convolution in the Fourier basis, which ends with the way back from it, are kept.
+        implementation: what stands for a group convolution. `"dense"` (the default): one convolution with the expanded
+            kernel. `"fourier"`: where there is one (see `GroupConv2D`), a dense layer for each of its blocks and the
+            ways into the basis and back, whose matrices are constants of the model; dense where a convolution of Keras
+            has to pad, or to refuse, images whose sizes are not known. `"auto"`: what the layer uses itself in large
+            batches, on the backend and the machine of the export. Nets of wide layers are smaller and faster in the
+            Fourier basis; narrow ones are not, nor, on PyTorch, are small batches faster.
 
     Returns:
         An uncompiled functional model with weights of its own.
@@ -53,11 +55,16 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementati
     >>> plain = groco.export_plain(groco.from_pretrained("p4cnn.rotmnist"), fold_batch_norm=True)
     >>> plain.save("digits.keras")
     """
-    if implementation not in IMPLEMENTATIONS:
-        raise ValueError(f"implementation is one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}.")
+    check_implementation(implementation)
     exporter = _Exporter(implementation)
     plain = rebuild(functional(model), exporter.call, _tensor)
     return fold_batch_norms(plain) if fold_batch_norm else plain
+
+
+def check_implementation(implementation: str) -> None:
+    """Raises ValueError if it is not one of those that layers have."""
+    if implementation not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation is one of {', '.join(IMPLEMENTATIONS)}, got {implementation!r}.")
 
 
 class _Exporter:

@@ -17,8 +17,8 @@ class Workshop:
     """Makes plain layers, with the names, precision and `trainable` of those that they stand for.
 
     Args:
-        implementation: `"dense"` or `"fourier"` for all group convolutions that have it, or `"auto"`: that which each
-            layer uses itself.
+        implementation: `"dense"`, `"fourier"` for all group convolutions that have it, or `"auto"`: that which each
+            layer uses itself in large batches.
     """
 
     def __init__(self, implementation: str = "dense"):
@@ -27,14 +27,15 @@ class Workshop:
         self._sources: list[Any] = []  # what is known by its id must live
         self._names: set[str] = set()
 
-    def is_fourier(self, layer, group: Group | None, shape: tuple) -> bool:
+    def is_fourier(
+        self, layer, group: Group | None, size, strides, channels: int, filters: int, groups: int = 1
+    ) -> bool:
         """Whether a convolution of a layer, from a group or an image, is done in the Fourier basis."""
         if group is None or self.implementation == "dense":
             return False
-        if self.implementation == "auto":
-            return layer._is_fourier(group, layer.subgroup, *shape)
-        size, _, _, _, *groups = shape
-        return has_fourier(group, layer.subgroup, size, *groups)
+        if self.implementation == "fourier":
+            return has_fourier(group, layer.subgroup, size, groups)
+        return layer._is_fourier(group, layer.subgroup, size, strides, channels, filters, groups)
 
     def apply(
         self,
@@ -80,7 +81,7 @@ class Workshop:
         if isinstance(layer, keras.Model):
             copy = keras.models.clone_model(layer)
         else:
-            copy = type(layer).from_config({**layer.get_config(), "name": self._name(layer.name)})
+            copy = type(layer).from_config({**_config(layer), "name": self._name(layer.name)})
         outputs = copy(*args, **kwargs)
         weights = layer.get_weights()
         if [w.shape for w in copy.get_weights()] != [w.shape for w in weights]:
@@ -94,7 +95,7 @@ class Workshop:
 
     def call_changed(self, layer: keras.layers.Layer, weights: list[np.ndarray], inputs, **changes):
         """Calls a layer that has the configuration of another but for some changes, and other weights."""
-        changed = type(layer).from_config({**layer.get_config(), **changes, "name": self._name(layer.name)})
+        changed = type(layer).from_config({**_config(layer), **changes, "name": self._name(layer.name)})
         outputs = changed(inputs)
         changed.set_weights(weights)
         return outputs
@@ -108,3 +109,9 @@ class Workshop:
         name = next(name for name in names if name not in self._names)
         self._names.add(name)
         return name
+
+
+def _config(layer: keras.layers.Layer) -> dict[str, Any]:
+    """The configuration, with the activation as it is: a function that is not registered has no name to be found by."""
+    config = layer.get_config()
+    return {**config, "activation": layer.activation} if "activation" in config else config

@@ -261,12 +261,13 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "shape", "points"),
     [
-        (lambda: GroupConv2D(2, 3, strides=2, group="P4"), (3, 5, 7, 4, 2), 3 * 5 * 7 // 4),
+        (lambda: GroupConv2D(2, 3, strides=2, group="P4"), (3, 5, 7, 4, 2), 3 * 2 * 3),
+        (lambda: GroupConv2D(2, 3, padding="same", group="P4"), (3, 5, 7, 4, 2), 3 * 5 * 7),
         (lambda: GroupDense(2, group="P4"), (5, 4, 2), 5),
         (lambda: GroupDense(2, group="P4"), (5, 6, 4, 2), 5 * 6),
         (lambda: SeparableGroupConv2D(2, 3, group="P4"), (3, 5, 7, 4, 2), 3 * 3 * 5),
         (lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="gc"), (3, 5, 7, 4, 2), 3 * 5 * 7),
-        (lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="g"), (3, 5, 7, 4, 2), 3 * 5 * 7),
+        (lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="g"), (3, 5, 7, 4, 2), 3 * 3 * 5),
     ],
 )
 def test_the_choice_knows_the_points(make, shape, points, monkeypatch):

@@ -101,7 +101,10 @@ def test_the_fourier_basis(name, format, rng, tmp_path):
     small = next(small for small in SMALL if small.name == name)
     model = small.build()
     randomise(model, rng)
-    check(model, small.inputs(rng), tmp_path / f"net{FORMATS[format]}", format, implementation="fourier")
+    path = tmp_path / f"net{FORMATS[format]}"
+    check(model, small.inputs(rng), path, format, implementation="fourier")
+    if format == "keras":
+        assert any("character" in layer.name for layer in keras.saving.load_model(path).layers)
 
 
 def _net():
@@ -125,6 +128,8 @@ def test_wrong_arguments(tmp_path):
     for path, format, message in cases:
         with pytest.raises(ValueError, match=message):
             export_model(_net(), tmp_path / path, format)
+    with pytest.raises(ValueError, match="implementation is one of auto, dense, fourier, got 'fast'"):
+        export_model("p4cnn.nothing", tmp_path / "net.keras", implementation="fast")
     with pytest.raises(ValueError, match="no trained model"):
         export_model("p4cnn.nothing", tmp_path / "net.keras")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder.keras", "mine"]

@@ -212,7 +212,7 @@ def test_the_fourier_basis(group, size, rng):
     x = layers.GroupConv2D(4, 1, activation="softmax", **options)(x)
     x = layers.SeparableGroupConv2D(5, 3, padding="same", factorization="gc", **options)(x)
     x = layers.SeparableGroupConv2D(4, 3, padding="same", **options)(x)
-    x = layers.SeparableGroupConv2D(3, 3, factorization="g", **options)(x)
+    x = layers.SeparableGroupConv2D(3, 3, padding="same", factorization="g", **options)(x)
     x = layers.GlobalGroupAveragePooling2D(group=group, subgroup=group)(x)
     model = keras.Model(inputs, layers.GroupDense(2, ndim=2, **options)(x))
     randomise(model, rng)
@@ -223,13 +223,56 @@ def test_the_fourier_basis(group, size, rng):
     assert plain.count_params() < dense.count_params()
 
 
-def test_a_stride_on_sizes_not_known_is_dense(rng):
-    """Its padding is Keras' "same", which only a convolution of Keras can do."""
-    inputs = keras.Input((None, None, 4, 3))
-    layer = layers.GroupConv2D(2, 1, strides=2, padding="same", group="P4", allow_non_equivariance=True)
-    strided = layers.GroupConv2D(2, 3, strides=2, padding="same", group="P4", allow_non_equivariance=True)
-    model = keras.Model(inputs, strided(keras.layers.Concatenate()([layer(inputs), layer(inputs)])))
-    check(model, rng, [(9, 6, 4, 3)], export_plain(model, implementation="fourier"))
+def _weighted(plain):
+    return {layer.name for layer in plain.layers if layer.weights}
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "size", "options", "dense"),
+    [
+        (3, (9, 9), {"padding": "valid"}, False),
+        (3, (None, 9), {"padding": "same"}, False),
+        (3, (9, None), {"padding": "valid"}, True),  # it refuses smaller images
+        (3, (None, None), {"padding": "same", "strides": 2, "allow_non_equivariance": True}, True),  # Keras has to pad
+        (1, (None, None), {"padding": "same", "strides": 2, "allow_non_equivariance": True}, False),
+    ],
+)
+def test_what_is_left_to_a_convolution_of_keras(kernel_size, size, options, dense, rng):
+    inputs = keras.Input((*size, 4, 3))
+    model = keras.Model(inputs, layers.GroupConv2D(2, kernel_size, group="P4", name="conv", **options)(inputs))
+    plain = export_plain(model, implementation="fourier")
+    check(model, rng, [(9, 9, 4, 3)], plain)
+    parts = {f"conv_character{i}" for i in range(2)} if kernel_size == 3 else {f"conv_irrep{i}" for i in range(3)}
+    assert _weighted(plain) == ({"conv"} if dense else parts)
+    if options == {"padding": "valid"} and dense:
+        with pytest.raises(Exception):  # noqa: B017, PT011, each backend has its own
+            _numpy(plain(np.zeros((1, 9, 2, 4, 3), "float32")))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **kw: layers.GroupConv2D(2, 1, **kw),
+        lambda **kw: layers.GroupConv2D(2, 3, **kw),
+        lambda **kw: layers.GroupConv2D(2, 3, padding="same", **kw),
+        lambda **kw: layers.GroupConv2D(2, 3, strides=2, padding="same_equiv", **kw),
+        lambda **kw: layers.SeparableGroupConv2D(2, 3, factorization="g", **kw),
+        lambda **kw: layers.SeparableGroupConv2D(2, 3, **kw),
+        lambda **kw: layers.GroupDense(2, **kw),
+    ],
+)
+def test_biases_in_the_fourier_basis_are_weights(make, rng):
+    """Weights of one export fit another of the same net."""
+    nets, plain = [], []
+    for _ in range(2):
+        inputs = keras.Input((9, 7, 4, 3))
+        nets.append(keras.Model(inputs, make(group="P4")(inputs)))
+        for weight in nets[-1].weights:
+            weight.assign(rng.normal(size=weight.shape))
+        plain.append(export_plain(nets[-1], implementation="fourier"))
+    assert any("irrep" in name or "character" in name for name in _weighted(plain[0]))
+    plain[1].set_weights(plain[0].get_weights())
+    check(nets[0], rng, plain=plain[1])
 
 
 def test_auto_is_what_the_layers_use(monkeypatch, rng):
@@ -242,8 +285,10 @@ def test_auto_is_what_the_layers_use(monkeypatch, rng):
     model = keras.Model(inputs, layers.GroupConv2D(2, 1, group="P4", implementation="dense", name="refused")(x))
     plain = check(model, rng, plain=export_plain(model, implementation="auto"))
     assert used
-    names = {layer.name for layer in plain.layers if layer.weights}
-    assert names == {f"{name}_irrep{i}" for name in ("narrow", "asked") for i in range(3)} | {"wide", "refused"}
+    assert _weighted(plain) == {f"{name}_irrep{i}" for name in ("narrow", "asked") for i in range(3)} | {
+        "wide",
+        "refused",
+    }
     with pytest.raises(ValueError, match="implementation is one of auto, dense, fourier, got 'fast'"):
         export_plain(model, implementation="fast")
 
@@ -285,6 +330,7 @@ def test_architectures_in_the_fourier_basis(name, rng):
     model = small.build()
     randomise(model, rng)
     plain = check(model, rng, plain=export_plain(model, implementation="fourier"))
+    assert any("irrep" in name or "character" in name for name in _weighted(plain))
     check(model, rng, plain=fold_batch_norms(plain), tolerance=1e-4)
 
 
@@ -379,6 +425,25 @@ def test_precision_of_what_is_between_the_layers():
     assert {tensor.dtype for operation in plain.operations for tensor in keras.tree.flatten(operation.output)} == {
         "float64"
     }
+
+
+def test_depthwise_convolutions_of_bfloat16(rng):
+    inputs = keras.Input((6, 6, 4, 3))
+    x = layers.DepthwiseGroupConv2D(3, group="P4", dtype="bfloat16")(inputs)
+    model = keras.Model(inputs, keras.layers.Activation("linear", dtype="float32")(x))
+    check(model, rng, tolerance=0.02)
+
+
+def test_activations_of_other_functions_are_folded_past(rng):
+    def unknown(x):
+        return keras.ops.sin(x)
+
+    inputs = keras.Input((6, 6, 2))
+    x = layers.GroupBatchNormalization()(layers.GroupConv2D(3, 3, group="P4")(inputs))
+    x = layers.GroupConv2D(3, 3, group="P4", activation=unknown)(keras.layers.Activation(unknown)(x))
+    model = keras.Model(inputs, x)
+    randomise(model, rng)
+    check(model, rng, plain=export_plain(model, fold_batch_norm=True))
 
 
 def test_names_weights_and_precision(rng):
