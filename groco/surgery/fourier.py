@@ -1,8 +1,8 @@
 """Group convolutions in the Fourier basis, of Keras' own layers and operations: see `groco.fourier`.
 
-The kernels are transformed once, to the weights of dense layers, one for each block. The ways into the
-basis and back are products with a constant matrix, as small as the group, in the configuration of the model. Signals
-are (batch, *spatial, |group| channels), in the natural order.
+The kernels are transformed once, to the weights of dense layers, one for each block. The ways into the basis and back
+are products with a constant matrix, as small as the group, in the configuration of the model. Signals are
+(batch, *spatial, |group| channels), in the natural order.
 """
 
 from __future__ import annotations
