@@ -71,9 +71,9 @@ def test_a_trained_model(format, tmp_path):
         ("p4_unet", "tf_saved_model", None),
         ("p4_unet", "onnx", None),
         ("p4_unet", "litert", None),
-        ("p4m_convnext", "onnx", "Erfc" if BACKEND == "tensorflow" else None),
+        ("p4m_convnext", "onnx", "Erfc" if BACKEND == "tensorflow" else "Failed to export a node"),
         ("p4m_convnext", "litert", None),
-        ("o_resnet3d", "onnx", None),
+        ("o_resnet3d", "onnx", None if BACKEND == "tensorflow" else "memory_format"),
         ("o_resnet3d", "litert", "AvgPool3D"),
     ],
 )
@@ -102,6 +102,10 @@ def test_the_fourier_basis(name, format, rng, tmp_path):
     model = small.build()
     randomise(model, rng)
     path = tmp_path / f"net{FORMATS[format]}"
+    if BACKEND == "torch" and format == "onnx":  # it has no `ravel`, by which Keras permutes channels there
+        with pytest.raises(ValueError, match=r"cannot be exported to 'onnx' by Keras on torch: .*ravel"):
+            export_model(model, path, format, implementation="fourier")
+        return
     check(model, small.inputs(rng), path, format, implementation="fourier")
     if format == "keras":
         assert any("character" in layer.name for layer in keras.saving.load_model(path).layers)
