@@ -45,7 +45,7 @@ class ChoiceOfImplementation(WeightedGroupLayer):
 
     def _is_fourier(
         self,
-        group_in: Group | None,
+        group_in: Group,
         group_out: Group,
         size: tuple[int, ...],
         strides: tuple[int, ...],
@@ -55,7 +55,7 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         grid: Sequence[int | None] = (None,),
     ) -> bool:
         """Whether a convolution of the layer is done in the Fourier basis; `grid` is its output's (batch, *spatial)."""
-        if self.implementation == "dense" or group_in is None or not has_fourier(group_in, group_out, size, groups):
+        if self.implementation == "dense" or not has_fourier(group_in, group_out, size, groups):
             return False
         if self.implementation == "fourier":
             return True

@@ -58,7 +58,10 @@ class _Output:
 
 
 def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
-    """An activation that sees the axis of the channels."""
+    """An activation, beside the axis of the channels where it sees it."""
+    if is_elementwise(layer.activation):
+        kind = keras.layers.Activation
+        return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))
     activated = shop.apply(unmerged(signal), keras.layers.Activation, layer, "activation", activation=layer.activation)
     return Signal(**{**vars(merge(activated, True, "channels_last")), "data_format": layer.data_format})
 
@@ -105,12 +108,7 @@ def _bias(layer) -> np.ndarray | None:
 def _activated(shop: Workshop, layer, tensor) -> Signal:
     """The activation of a layer in the Fourier basis, after the way back from it."""
     signal = natural(tensor, layer.subgroup.order, layer.data_format)
-    if layer.activation is keras.activations.linear:
-        return signal
-    if not is_elementwise(layer.activation):
-        return _activate(shop, layer, signal)
-    kind = keras.layers.Activation
-    return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))
+    return signal if layer.activation is keras.activations.linear else _activate(shop, layer, signal)
 
 
 def _dense_conv(shop: Workshop, layer, signal: Signal, kernel, groups: int = 1) -> Signal:
@@ -200,8 +198,7 @@ def conv_transpose(shop: Workshop, layer, signal: Signal) -> Signal:
         tensor = shop.apply(ends, keras.layers.Average, layer, f"mean{axis}")
     if late_bias:
         (bias,) = output.bias()
-        kind, key = keras.layers.Rescaling, bias.tobytes()
-        tensor = shop.apply(tensor, kind, layer, "bias", key=key, scale=1.0, offset=bias)
+        tensor = shop.add_bias(tensor, layer, bias)
     if late_activation:
         tensor = shop.apply(tensor, keras.layers.Activation, layer, "activation", activation=layer.activation)
     return output.finish(tensor)

@@ -61,9 +61,7 @@ def split_conv(shop: Workshop, layer, signal, kernel, paddings, bias=None):
     signal = _transform(plan.backward, ops.concatenate(outputs, axis=-1))
     if bias is None or centre is not None:
         return signal
-    offset = np.tile(bias, layer.subgroup.order)
-    kind, key = keras.layers.Rescaling, offset.tobytes()
-    return shop.apply(signal, kind, layer, "bias", key=key, scale=1.0, offset=offset)
+    return shop.add_bias(signal, layer, np.tile(bias, layer.subgroup.order))
 
 
 def _centre(plan: SplitPlan, paddings, dilation_rate) -> int | None:

@@ -73,6 +73,11 @@ class Workshop:
         self._keep(made, layer, source)
         return outputs
 
+    def add_bias(self, inputs, source: keras.layers.Layer, bias: np.ndarray):
+        """Adds a constant to each channel: Keras has no layer that has nothing but a bias for a weight."""
+        kind = keras.layers.Rescaling
+        return self.apply(inputs, kind, source, "bias", key=bias.tobytes(), scale=1.0, offset=bias)
+
     def call_copy(self, layer: keras.layers.Layer, *args, **kwargs):
         """Calls a copy of a layer of Keras' own, or of the user's, which has its configuration and weights."""
         made = id(layer)

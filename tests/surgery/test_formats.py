@@ -49,6 +49,16 @@ def check(model, inputs, path, format, **options):
     assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing else is left"
 
 
+def _architecture(name, format, rng, folder):
+    """A small net with random weights, its inputs, and where it goes; skips what the backend does not write."""
+    if not written(format):
+        pytest.skip(f"{BACKEND} does not write it")
+    small = next(small for small in SMALL if small.name == name)
+    model = small.build()
+    randomise(model, rng)
+    return model, small.inputs(rng), folder / f"net{FORMATS[format]}"
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_trained_model(format, tmp_path):
     if not written(format):
@@ -79,14 +89,9 @@ def test_a_trained_model(format, tmp_path):
 )
 def test_architectures(name, format, reason, rng, tmp_path):
     """`reason`: the operation that the format lacks."""
-    if not written(format):
-        pytest.skip(f"{BACKEND} does not write it")
-    small = next(small for small in SMALL if small.name == name)
-    model = small.build()
-    randomise(model, rng)
-    path = tmp_path / f"net{FORMATS[format]}"
+    model, inputs, path = _architecture(name, format, rng, tmp_path)
     if reason is None:
-        check(model, small.inputs(rng), path, format)
+        check(model, inputs, path, format)
         return
     with pytest.raises(ValueError, match=f"cannot be exported to '{format}' by Keras on {BACKEND}: .*{reason}"):
         export_model(model, path, format)
@@ -96,17 +101,12 @@ def test_architectures(name, format, reason, rng, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", ["p4_unet", "p4m_densenet"])
 def test_the_fourier_basis(name, format, rng, tmp_path):
-    if not written(format):
-        pytest.skip(f"{BACKEND} does not write it")
-    small = next(small for small in SMALL if small.name == name)
-    model = small.build()
-    randomise(model, rng)
-    path = tmp_path / f"net{FORMATS[format]}"
+    model, inputs, path = _architecture(name, format, rng, tmp_path)
     if BACKEND == "torch" and format == "onnx":  # it has no `ravel`, by which Keras permutes channels there
         with pytest.raises(ValueError, match=r"cannot be exported to 'onnx' by Keras on torch: .*ravel"):
             export_model(model, path, format, implementation="fourier")
         return
-    check(model, small.inputs(rng), path, format, implementation="fourier")
+    check(model, inputs, path, format, implementation="fourier")
     if format == "keras":
         assert any("character" in layer.name for layer in keras.saving.load_model(path).layers)
 
