@@ -22,6 +22,7 @@ def resnet(
     widths: tuple[int, ...] = (11, 23, 45),
     depth: int = 44,
     form: str = EXACT,
+    features: int | None = None,
     name: str = "resnet",
 ) -> keras.Model:
     """Pre-activation residual net of depth 6n + 2, as in Cohen & Welling 2016 (arXiv 1602.07576, section 8.2).
@@ -41,6 +42,8 @@ def resnet(
         form: `"exact"`, equivariant, with logits that do not change when the image is turned; or `"paper"`, whose
             strided convolutions are not equivariant on even sizes, and whose classifier sees the orientations, as in
             the authors' code: p4m_resnet44 has 2,622,878 parameters in this form, 2,619,728 in the exact one.
+        features: channels of a pointwise convolution in front of the pooling, or None for none, as in the paper. The
+            classifier of the exact form sees as many invariants as there are channels: few, where the net is narrow.
         name: the model's name.
 
     Returns:
@@ -55,6 +58,7 @@ def resnet(
     inputs = keras.Input(input_shape, name="image")
     x = blocks.halvable(name, inputs, group, 2)
     x = _stages(blocks, x, widths[0], widths, (depth - 2) // 6, (group,) * 3)
+    x = _pointwise(blocks, x, features, group)
     if include_top:
         oriented = form == PAPER and group.order > 1
         x = _space_pool(x, pooling) if oriented else blocks.global_pool(x, group, pooling)
@@ -154,10 +158,7 @@ def resnet3d(
         x = take_multiples(name, inputs, 2 ** len(widths) if None in inputs.shape[1:-1] else 2)
         check_parities(name, inputs.shape[1:-1], group, len(widths))
     x = _stages(blocks, x, widths[0], widths, blocks_per_stage, (group,) * len(widths), dropout, stem_pool=2)
-    if features is not None:
-        if not isinstance(features, int) or features < 1:
-            raise ValueError(f"features is a positive int or None, got {features!r}.")
-        x = blocks.conv_norm_relu(x, features, 1, group, "features")
+    x = _pointwise(blocks, x, features, group)
     if include_top:
         x = classify(blocks.global_pool(x, group, pooling), num_classes, classifier_activation)
     return keras.Model(inputs, x, name=name)
@@ -257,6 +258,15 @@ def _postactivation_block(blocks: Blocks, x, width: int, group: Group, strides: 
     x = blocks.norm(x, f"{name}_{last}_norm")
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def _pointwise(blocks: Blocks, x, features: int | None, group: Group):
+    """The `features` of a net, if asked for: what its pooling is over."""
+    if features is None:
+        return x
+    if not isinstance(features, int) or features < 1:
+        raise ValueError(f"features is a positive int or None, got {features!r}.")
+    return blocks.conv_norm_relu(x, features, 1, group, "features")
 
 
 def _space_pool(x, pooling: str):

@@ -128,6 +128,7 @@ SMALL = _registered()
 VARIANTS = [
     Small("o_resnet3d", "O", {"widths": (2, 3), "features": 5}, ((4, 4, 4),)),
     Small("p4m_resnet20", "P4", {**RESNET, "group": "P4", "pooling": "max"}, PLANE),
+    Small("p4m_resnet20", "P4M", {**RESNET, "features": 5}, PLANE),
     Small("p4m_resnet20", "CMd", {**RESNET, "group": "CMd"}, ((8, 8), (12, 8))),
     Small("p4m_wide_resnet16_4", "P2MM", {"depth": 10, "widths": (2, 2, 3), "group": ("P4M", "P4M", "P2MM")}, PLANE),
     Small("p4m_wide_resnet16_4", "P2", {"depth": 10, "widen": 1, "dropout": 0.3, "group": ("P4M", "P4", "P2")}, PLANE),
@@ -272,6 +273,7 @@ def test_the_papers_form_is_not_equivariant(rng):
     ("name", "kwargs"),
     [
         ("p4m_resnet20", {"depth": 14}),
+        ("p4m_resnet20", {"depth": 14, "features": 64}),
         ("p4_unet", {"depth": 3}),
         ("p4m_densenet", {}),
         ("oh_resnet3d", {"input_shape": (8, 8, 8, 1)}),
@@ -306,6 +308,7 @@ def test_twins_need_a_group():
         ("p4m_resnet20", {"widths": (2, 3)}, "widths are 3 positive ints"),
         ("p4m_resnet20", {"form": "exakt"}, "form is one of 'exact', 'paper', got 'exakt'"),
         ("p4m_resnet20", {"pooling": "sum"}, "pooling is one of"),
+        ("p4m_resnet20", {"features": 1.5}, "features is a positive int or None, got 1.5"),
         ("p4m_resnet18", {"depth": 19}, "depth is 18, 34 or 50"),
         ("p4m_wide_resnet16_4", {"group": ("P4", "P4M", "P4")}, "not a subgroup"),
         ("p4m_wide_resnet16_4", {"group": ("P4", "P4")}, "one group or three"),
