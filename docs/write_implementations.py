@@ -9,7 +9,7 @@ from benchmarks import results
 from benchmarks.cases import SCALING_BATCH, SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS, WAYS, window
 from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
-from groco.fourier.choice import CALL, WORTH, is_worth_it
+from groco.fourier.choice import CALL, HALVED, WORTH, is_worth_it
 from groco.fourier.splitting import flips
 from groco.groups import get_group
 
@@ -40,8 +40,11 @@ MEASURED = f"""
 in float32 on a CPU, where this was measured, and dense otherwise. On PyTorch, which runs one operation after the other,
 the Fourier implementation, of more operations, was up to 2.4 times as slow on few points: there it has to save, with
 kernels of one point or of 3x3 on P4M, at least {FEWEST} million multiplications in a call too where gradients are
-recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. There is no Fourier implementation
-for images, for `groups` above 1 and, with larger kernels, for groups without an element that only flips axes.
+recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. On JAX planar windows on groups
+that leave half of the multiplications, such as P4, took up to 1.7 times as long forward on few points, where the
+gradients were faster already: they have to save {HALVED["jax"] / 1e6:.0f} million in a call beyond the figure of the
+table. There is no Fourier implementation for images, for `groups` above 1 and, with larger kernels, for groups without
+an element that only flips axes.
 
 `groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, for any of the formats of
 `groco export`.

@@ -28,6 +28,9 @@ SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 # Multiplications that take as long as an operation is waited for, in inference and where there is a gradient as well.
 # PyTorch runs them one by one: on few points the dense implementation, of fewer, was up to 2.4 times as fast.
 CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (1.25e7, 2.5e6)}
+# Multiplications to be saved in a call, beyond what WORTH asks for, by planar windows of groups that leave half of
+# them: on JAX P4 and C2MM took up to 1.7 times as long forward below.
+HALVED = {"tensorflow": 0.0, "jax": 1.2e7, "torch": 0.0}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -95,9 +98,12 @@ def is_worth_it(
     """Whether the Fourier implementation is the faster one, on a backend with figures; `points` as in `is_faster`."""
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    if found.saved < WORTH[backend][kind] * found.moved:
+    gain = found.saved - WORTH[backend][kind] * found.moved
+    if gain < 0 or points is None:
+        return gain >= 0
+    if kind > 0 and len(size) == 2 == len(flips(group_out)) and gain * points < HALVED[backend]:
         return False
-    return points is None or found.saved * points >= CALL[backend][gradient] * found.calls
+    return found.saved * points >= CALL[backend][gradient] * found.calls
 
 
 def is_faster(

@@ -258,6 +258,17 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
             assert not _chosen(64, 64, size, points=1)
 
 
+@pytest.mark.parametrize(("group", "size", "fewest"), [("P4", (3, 3), 10), ("P4M", (3, 3), 1), ("P4", (1, 1), 1)])
+def test_auto_is_dense_where_half_of_little_is_saved(group, size, fewest, monkeypatch):
+    backend = keras.backend.backend()
+    found = choice.cost(*(get_group(group, 2),) * 2, size, (1, 1), 64, 64, backend)
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
+    monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
+    monkeypatch.setattr(choice, "HALVED", {backend: 9.5 * (found.saved - 10 * found.moved)})
+    assert [_chosen(64, 64, size, group, points=n) for n in (fewest - 1, fewest, None)] == [fewest == 1, True, True]
+
+
 @pytest.mark.parametrize(
     ("make", "shape", "points"),
     [
