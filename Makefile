@@ -20,7 +20,8 @@ PYTEST = $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loa
 test: $(VENV)/test.installed
 	KERAS_BACKEND=tensorflow $(PYTEST)
 
-BACKEND_TESTS = tests/groups/test_action.py tests/fourier/test_convolutions.py tests/layers tests/models tests/test_testing.py
+BACKEND_TESTS = tests/groups/test_action.py tests/fourier/test_convolutions.py tests/layers tests/models tests/surgery \
+	tests/test_testing.py
 # JAX compiles each operation of each shape by itself, which makes these tests 8 times slower: of long lists of cases
 # every tenth is run there.
 test-backends: $(VENV)/backends.installed
