@@ -6,14 +6,44 @@ import os
 import platform
 from pathlib import Path
 
+import keras
+
 # Any of these, as Linux names them, multiplies in bfloat16: AMX, AVX-512, AVX, and ARM's.
 BFLOAT16 = {"amx_bf16", "avx512_bf16", "avx_ne_convert", "bf16"}
 
 
-def hardware() -> str:
-    """The cores that the process may use, the machine, and the instructions that tell processors apart in speed."""
-    number = cores()
-    return ", ".join([f"{number} core{'s' if number > 1 else ''}", platform.machine(), *instructions()])
+def hardware(devices: int = 1) -> str:
+    """The accelerators, if there are any, of which `devices` are used; and the processor.
+
+    Of that the cores that the process may use, the machine, and the instructions that tell processors apart in speed.
+    """
+    number, name = cores(), accelerator()
+    accelerators = [] if name is None else [name if devices == 1 else f"{devices} x {name}"]
+    processor = [f"{number} core{'s' if number > 1 else ''}", platform.machine(), *instructions()]
+    return ", ".join([*accelerators, *processor])
+
+
+def accelerator() -> str | None:
+    """What its maker calls the accelerator that Keras' backend computes on; None on a CPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        found = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU")
+        details = tf.config.experimental.get_device_details(found[0]) if found else {}
+        return details.get("device_name", found[0].device_type) if found else None
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return None if device.platform == "cpu" else device.device_kind
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+        return "Apple GPU" if torch.backends.mps.is_available() else None
+    return None
 
 
 def cores() -> int:

@@ -1,7 +1,9 @@
 """Fine-tuning: what is learned, what is kept, what is saved, and what is refused before anything is trained."""
 
+import errno
 import inspect
 import json
+import tempfile
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 import groco
 from groco import cli
 from groco.cli.finetuning import OPTIONS
+from groco.finetuning import tuning
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
 from groco.finetuning.tasks import dice
@@ -541,6 +544,40 @@ def test_pairs_are_checked_before_training(case, message, segmenter, rng, no_tra
             Image.fromarray(array[1, :8, :8]).save(data / kind / "001.png")
     with pytest.raises(ValueError, match=message):
         groco.finetune(segmenter, data, window=17 if case == "window" else None, verbose=0)
+
+
+def test_windows_are_turned_whatever_the_images_are(segmenter, rng, eager):
+    images, masks = _blobs(4, rng)
+    options = {"window": 8, "augment": "P4", "epochs": 1, "verbose": 0}
+    assert groco.finetune(segmenter, (images[:, :, :12], masks[:, :, :12]), **options).train_examples == 3
+
+
+def test_an_array_file_that_does_not_fit_is_named(classifier, tmp_path, no_training):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            np.save(tmp_path / name / f"{index}.npy", np.full((28, 28), 300 if (name, index) == ("b", 1) else 0))
+    with pytest.raises(ValueError, match=r"b/1\.npy"):
+        groco.finetune(classifier, tmp_path, verbose=0)
+
+
+def test_a_model_that_cannot_be_saved_is_not_lost(classifier, tmp_path, rng, monkeypatch, capsys, eager):
+    """The disk is full after the training; the model is elsewhere."""
+    write, output = tuning.write_folder, tmp_path / "p4cnn.squares"
+
+    def full(folder, **kwargs):
+        if folder == output:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(folder, **kwargs)
+
+    monkeypatch.setattr(tuning, "write_folder", full)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(OSError, match=r"cannot be written \(.*No space left on device\); the trained model is in") as e:
+        groco.finetune(classifier, _squares(4, rng), epochs=1, output=output, verbose=0)
+    rescued = str(e.value).split("'")[-2]
+    assert groco.from_pretrained(rescued).output_shape == (None, 2)
+    assert not output.exists()
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -26,6 +26,18 @@ def apply(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray, rng: 
     return inputs, labels
 
 
+def try_out(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray) -> None:
+    """Raises ValueError that names the first augmentation that cannot be applied to such inputs and labels."""
+    rng = np.random.default_rng(0)
+    for name, arguments in augmentations:
+        try:
+            inputs, labels = AUGMENTATIONS[name](inputs, labels, rng, **arguments)
+        except Exception as error:  # whatever wrong arguments make numpy and scipy raise
+            raise ValueError(
+                f"the augmentation {name} with {arguments} cannot be applied to inputs {inputs.shape[1:]}: {error}"
+            ) from None
+
+
 def check(augmentations: Sequence) -> None:
     """Raises ValueError unless each is a pair of a known name and a table of arguments that it has."""
     if not isinstance(augmentations, (list, tuple)):
@@ -38,7 +50,11 @@ def check(augmentations: Sequence) -> None:
                 f"the names: {', '.join(AUGMENTATIONS)}."
             )
         name, arguments = entry
-        known = list(inspect.signature(AUGMENTATIONS[name]).parameters)[3:]
+        parameters = list(inspect.signature(AUGMENTATIONS[name]).parameters.values())[3:]
+        known = [parameter.name for parameter in parameters]
+        needed = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+        if missing := [key for key in needed if key not in arguments]:
+            raise ValueError(f"the augmentation {name} needs {', '.join(missing)}, got {arguments}.")
         if unknown := sorted(set(map(str, arguments)) - set(known)):
             raise ValueError(
                 f"the augmentation {name} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
@@ -77,6 +93,8 @@ def crop(inputs, labels, rng, size: int) -> Batch:
 
 def pad_and_crop(inputs, labels, rng, pixels: int = 4) -> Batch:
     """Shifts an image by up to `pixels` whole pixels on each axis; what comes from outside is 0, the mean colour."""
+    if _dense(labels):
+        raise ValueError("pad_and_crop: nothing is known of labels outside of the image; shift continues both.")
     n, height, width, _ = inputs.shape
     padded = np.pad(inputs, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
     top, left = rng.integers(2 * pixels + 1, size=(2, n))
@@ -94,6 +112,9 @@ def shift(inputs, labels, rng, pixels: float = 2.0) -> Batch:
         ndimage.shift(image, (*offset, 0), order=3, mode="reflect")
         for image, offset in zip(inputs, offsets, strict=True)
     ]
+    if _dense(labels):
+        pairs = zip(labels, offsets, strict=True)
+        labels = np.stack([ndimage.shift(mask, offset, order=0, mode="reflect") for mask, offset in pairs])
     return np.stack(moved), labels
 
 
@@ -106,6 +127,12 @@ def rotate(inputs, labels, rng, degrees: float = 180.0) -> Batch:
         ndimage.rotate(image, float(angle), axes=(0, 1), reshape=False, order=1, mode="nearest")
         for image, angle in zip(inputs, angles, strict=True)
     ]
+    if _dense(labels):
+        masks = [
+            ndimage.rotate(mask, float(angle), reshape=False, order=0, mode="nearest")
+            for mask, angle in zip(labels, angles, strict=True)
+        ]
+        labels = np.stack(masks)
     return np.stack(turned), labels
 
 

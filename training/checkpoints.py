@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import keras
 
 CHECKPOINTS = ("last.keras", "previous.keras")
+PROGRESS = "progress.json"  # in a checkpoint, beside what Keras keeps there
 FINAL = "final.keras"
 HISTORY = "history.csv"
 
@@ -20,16 +23,21 @@ class TrainingError(RuntimeError):
     """A run that cannot go on; the message says why."""
 
 
-def save(model: keras.Model, folder: Path) -> None:
-    """Keeps the last two checkpoints; at every moment at least one of them is whole."""
+def save(model: keras.Model, folder: Path, epoch: int) -> None:
+    """Keeps the last two checkpoints, after so many epochs; at every moment at least one of them is whole."""
     last, previous = (folder / name for name in CHECKPOINTS)
+
+    def write(partial: Path) -> None:
+        model.save(partial)
+        with zipfile.ZipFile(partial, "a") as file:
+            file.writestr(PROGRESS, json.dumps({"epoch": epoch}))
 
     def keep(partial: Path) -> None:
         if last.exists():
             last.replace(previous)
         partial.replace(last)
 
-    _write(folder / "partial.keras", model.save, keep)
+    _write(folder / "partial.keras", write, keep)
 
 
 def save_final(model: keras.Model, folder: Path) -> None:
@@ -41,19 +49,36 @@ def save_final(model: keras.Model, folder: Path) -> None:
     )
 
 
-def restore(folder: Path) -> tuple[keras.Model | None, int]:
-    """The newest whole checkpoint and the number of steps it has made; (None, 0) if there is none yet."""
+def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
+    """The newest whole checkpoint and the number of epochs it has made; (None, 0) if there is none yet.
+
+    A checkpoint that cannot be read is set aside, so that the next one does not take the place of a whole one.
+
+    Args:
+        folder: of the run.
+        steps: the number of steps of an epoch, by which checkpoints count that do not say their epoch.
+    """
     found = [folder / name for name in CHECKPOINTS if (folder / name).exists()]
     for path in found:
         try:
             model = keras.saving.load_model(path)
+            epoch = _epoch_of(path)
         except Exception as error:  # whatever a broken file makes Keras raise
             print(f"training: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
             continue
-        return model, int(model.optimizer.iterations)
+        for broken in found[: found.index(path)]:
+            with contextlib.suppress(OSError):  # another process of the run may have done so
+                broken.replace(broken.with_suffix(".damaged"))
+        return model, int(model.optimizer.iterations) // steps if epoch is None else epoch
     if found:
         raise TrainingError(f"no checkpoint in {folder} can be read.")
     return None, 0
+
+
+def _epoch_of(path: Path) -> int | None:
+    """What `save` noted, None in checkpoints of before it did."""
+    with zipfile.ZipFile(path) as file:
+        return json.loads(file.read(PROGRESS))["epoch"] if PROGRESS in file.namelist() else None
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -61,13 +86,16 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     path = folder / HISTORY
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [{k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)]
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read ({error}).") from None
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     def write(partial: Path) -> None:
-        with partial.open("w", newline="") as file:
+        with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(history[0]))
             writer.writeheader()
             writer.writerows(history)

@@ -6,6 +6,8 @@ import ast
 import copy
 import difflib
 import importlib
+import importlib.util
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "evaluate_batch": 500,
     "changes": [],  # what the command line changed, as given
 }
+# What may change while a run goes on, and between the runs of one table: it makes no other net.
+FREE = ("changes", "workers", "checkpoint_every", "evaluate_batch", "card", "paper")
 COUNTS_OF_STEPS = ("decay_steps", "warmup_steps", "first_decay_steps", "boundaries")
 
 
@@ -45,25 +49,54 @@ def list_configs() -> list[str]:
 def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
     """A config by name, with `key=value` changes; a key may be dotted, a value is a Python literal or else a string.
 
-    The name is that of the file or of the weights it makes: `p4cnn_rotmnist` or `p4cnn.rotmnist`.
+    The name is that of the file or of the weights it makes, `p4cnn_rotmnist` or `p4cnn.rotmnist`, or the path of a file
+    of one's own, which ends in `.py`. Of the changes those that make no other net (`FREE`) are not kept in `changes`.
 
     Raises:
         ValueError: if there is no such config or key, or a change is not of that form.
     """
-    name = Path(name).name.removesuffix(".py").replace(".", "_")
-    if name not in list_configs():
-        close = difflib.get_close_matches(name, list_configs(), n=3)
-        hint = f" Close names: {', '.join(close)}." if close else ""
-        raise ValueError(f"There is no config {name!r}.{hint} There are {', '.join(list_configs())}.")
-    config = copy.deepcopy({**DEFAULTS, **importlib.import_module(f"training.configs.{name}").CONFIG})
+    config = copy.deepcopy({**DEFAULTS, **_read(name)})
+    kept = []
     for change in changes or []:
         key, separator, text = change.partition("=")
         if not separator:
             raise ValueError(f"A change has the form key=value, got {change!r}.")
         _set(config, key.split("."), _literal(text), change)
-    config["changes"] = list(changes or [])
+        if key.split(".")[0] not in FREE:
+            kept.append(change)
+    config["changes"] = kept
     check(config)
     return config
+
+
+def recipe(config: dict[str, Any]) -> dict[str, Any]:
+    """What makes the net, as json has it: the config without what is free."""
+    return json.loads(json.dumps({key: value for key, value in config.items() if key not in (*FREE, "seed")}))
+
+
+def _read(name: str) -> dict[str, Any]:
+    """The table CONFIG of a config, by its name or its path."""
+    path = Path(name)
+    if path.suffix == ".py" and path.resolve().parent != CONFIGS:
+        if not path.is_file():
+            raise ValueError(f"There is no config file {name!r}.")
+        spec = importlib.util.spec_from_file_location(f"config_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # whatever is written there
+            raise ValueError(f"{name} is no config: {type(error).__name__}: {error}") from None
+        if not isinstance(getattr(module, "CONFIG", None), dict):
+            raise ValueError(f"{name} is no config: it has no table CONFIG.")
+        return module.CONFIG
+    name = path.name.removesuffix(".py").replace(".", "_")
+    if name not in list_configs():
+        close = difflib.get_close_matches(name, list_configs(), n=3)
+        hint = f" Close names: {', '.join(close)}." if close else ""
+        raise ValueError(f"There is no config {name!r}.{hint} There are {', '.join(list_configs())}.")
+    return importlib.import_module(f"training.configs.{name}").CONFIG
 
 
 def check(config: dict[str, Any]) -> None:
@@ -92,7 +125,7 @@ def check(config: dict[str, Any]) -> None:
     for key, off in (("label_smoothing", 0.0), ("ema_momentum", None)):
         fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
         must(key, fits, f"{off} or a number between 0 and 1")
-    must("l2", isinstance(config["l2"], float) and 0 <= config["l2"] < math.inf, "a number from 0.0")
+    must("l2", type(config["l2"]) in (int, float) and 0 <= config["l2"] < math.inf, "a number from 0.0")
     must("precision", isinstance(config["precision"], str), "the name of a dtype policy")
     must("jit_compile", config["jit_compile"] in ("auto", True, False), "auto, True or False")
     must("preprocess", config["preprocess"] in list(preprocess.METHODS), f"one of {', '.join(preprocess.METHODS)}")
@@ -100,11 +133,15 @@ def check(config: dict[str, Any]) -> None:
     augment.check(config["augment"])
 
 
-def in_steps(schedule: dict[str, Any], steps_per_epoch: int) -> dict[str, Any]:
+def in_steps(schedule: dict[str, Any], steps_per_epoch: float) -> dict[str, Any]:
     """A schedule whose counts of steps, given in epochs, are in steps."""
 
     def convert(value):
-        return [convert(v) for v in value] if isinstance(value, (list, tuple)) else round(value * steps_per_epoch)
+        if isinstance(value, (list, tuple)):
+            return [convert(v) for v in value]
+        if type(value) not in (int, float):
+            raise ValueError(f"schedule: epochs are counted in numbers, got {value!r}.")
+        return round(value * steps_per_epoch)
 
     arguments = {k: convert(v) if k in COUNTS_OF_STEPS else v for k, v in schedule["config"].items()}
     return {**schedule, "config": arguments}

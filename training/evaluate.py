@@ -1,7 +1,7 @@
-"""The scores of a trained model, or of a run: python -m training.evaluate NAME|RUN [--data PATH].
+"""The scores of a trained model, or of a run: python -m training.evaluate NAME|CONFIG|RUN [--data PATH].
 
-NAME is a trained model from `groco list`, RUN the folder of a finished run. The exit status is 1 if a score is not what
-the manifest (or the run's result.json) states.
+NAME is a trained model from `groco list`, CONFIG the config it was made by, RUN the folder of a finished run. The exit
+status is 1 if a score is not what the manifest (or the run's result.json) states.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import groco
 from groco.pretrained.metrics import METRICS
 from training import datasets, preprocess, tasks
 from training.checkpoints import FINAL
-from training.config import check
+from training.config import DEFAULTS, check, list_configs, load_config
 from training.make_zoo import read_json
 from training.results import scores
 from training.train import evaluate as evaluate_net
@@ -26,7 +26,7 @@ TOLERANCE = 2e-4  # two in 10,000: another backend rounds differently
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.splitlines()[0])
-    parser.add_argument("name", help="a trained model, or the folder of a finished run")
+    parser.add_argument("name", help="a trained model, its config, or the folder of a finished run")
     parser.add_argument(
         "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
     )
@@ -34,12 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         evaluated = evaluate_run if Path(options.name, "result.json").is_file() else evaluate
         found, stated = evaluated(options.name, options.data)
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, ImportError, RuntimeError) as problem:
         print(f"training: {problem}", file=sys.stderr)
         return 1
     wrong = False
     for name, value in found.items():
-        differs = name in stated and abs(value - stated[name]) > TOLERANCE
+        differs = name in stated and not abs(value - stated[name]) <= TOLERANCE  # also if either is no number
         wrong |= differs
         was = f", stated: {100 * stated[name]:.2f} %" if name in stated else ""
         print(f"{options.name}: {name.replace('_', ' ')} {100 * value:.2f} %{was}{'  DIFFERENT' if differs else ''}")
@@ -47,7 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def evaluate(name: str, data: str | None = None) -> tuple[dict[str, float], dict[str, float]]:
-    """The scores of a trained model on the test splits of its data, and those that the manifest states."""
+    """The scores of a trained model, by its name or its config's, and those that the manifest states.
+
+    They are measured on the test splits of its data.
+    """
+    if name in list_configs():
+        name = load_config(name)["name"]
     metrics, preprocessor = groco.model_info(name).metrics, groco.preprocessor(name)
     dataset, variant = metrics["dataset"].split("/")
     arrays = datasets.load(dataset, source=data, variant=variant, splits=datasets.test_splits(dataset))
@@ -61,12 +66,16 @@ def evaluate(name: str, data: str | None = None) -> tuple[dict[str, float], dict
 def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of the net of a finished run on its test splits, and those that its result states."""
     config, result = (read_json(Path(folder) / name) for name in ("config.json", "result.json"))
+    config = {**DEFAULTS, **config}
     check(config)
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
     info, inputs = datasets.info(config["dataset"]), arrays.pop("train")[0]
     prepare = preprocess.fit(config["preprocess"], inputs[: config["train_examples"]])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
-    model = keras.saving.load_model(Path(folder) / FINAL, compile=False)
+    try:
+        model = keras.saving.load_model(Path(folder) / FINAL, compile=False)
+    except Exception as error:  # whatever a broken file makes Keras raise
+        raise ValueError(f"{Path(folder) / FINAL} cannot be read ({error}).") from None
     return scores(evaluate_net(model, task, prepare, arrays, config["evaluate_batch"])), scores(result)
 
 

@@ -23,7 +23,7 @@ from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
 from training import datasets
 from training.checkpoints import FINAL, write_json
-from training.config import list_configs, load_config
+from training.config import DEFAULTS, list_configs, load_config, recipe
 from training.results import RESULTS, mean_and_spread, record, results_of, scores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,10 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
     for run in options.runs:
         if not (run / "result.json").is_file():
             raise FileNotFoundError(f"{str(run)!r} is no folder of a finished run: it has no result.json.")
-        result = read_json(run / "result.json")
+        result = _read_result(run)
         if result["changes"]:
             changed = ", ".join(result["changes"])
             raise ValueError(f"{run} is of a changed config, {changed}; an entry is of the config as it is.")
+        if result["preprocess"] == "contrast_zca":
+            raise ValueError(
+                f"{run} was trained on whitened images; the preprocessor of an entry cannot do that, whose matrix is "
+                "larger than the net. Its result can be recorded (training.results.record), not its weights."
+            )
         record(result, options.results)
         folder = options.zoo / result["name"]
         if not folder.exists() or read_json(folder / "groco.json")["metrics"]["seeds"][0] == result["seed"]:
@@ -70,7 +75,7 @@ def _is_shown(path: Path) -> bool:
 
 def write_entry(folder: Path, run: Path, data: str | Path | None = None, results: Path = RESULTS) -> None:
     """One folder of the zoo, laid out like its repository on the Hub, with the weights of one run."""
-    result, config = read_json(run / "result.json"), read_json(run / "config.json")
+    result, config = _read_result(run), read_json(run / "config.json")
     trained = keras.saving.load_model(run / FINAL, compile=False)
     arguments = {
         "input_shape": list(trained.input_shape[1:]),
@@ -95,20 +100,25 @@ def write_entry(folder: Path, run: Path, data: str | Path | None = None, results
         architecture=config["model"],
         arguments=arguments,
         preprocessor=preprocessor,
-        information=_information(config, results_of(config["name"], folder=results), result["seed"]),
+        information=_information(config, results_of({**DEFAULTS, **config}, results), result["seed"]),
         golden=golden,
         replace=True,
     )
 
 
 def refresh(folder: Path, results: Path = RESULTS) -> None:
-    """Writes metrics and card of an entry again, from the results of all seeds and the config as it is now."""
+    """Writes metrics and card of an entry again, from the results of all seeds by the config as it is now.
+
+    An entry of a recipe that the config had before it was edited stays as it is.
+    """
     stem = folder.name.replace(".", "_")
-    known = results_of(folder.name, folder=results)
-    if stem not in list_configs() or not known:
+    if stem not in list_configs():
         return
-    description = read_json(folder / "groco.json")
-    new = description | _information(load_config(stem), known, description["metrics"]["seeds"][0])
+    description, config = read_json(folder / "groco.json"), load_config(stem)
+    known, seed = results_of(config, results), description["metrics"]["seeds"][0]
+    if seed not in [result["seed"] for result in known]:
+        return
+    new = description | _information(config, known, seed)
     if new != description:
         write_json(folder / "groco.json", new)
         card = make_card(folder.name, new, Preprocessor.load(folder / "preprocessor.json"))
@@ -174,13 +184,20 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
         "recipe": {
             "config": f"training/configs/{stem}.py",
             "command": f"python -m training.train {stem}",
-            "epochs": config["epochs"],
-            "batch_size": config["batch_size"],
+            **{key: first["recipe"][key] for key in ("epochs", "batch_size")},
             **{key: first[key] for key in ("train_examples", "seconds", "hardware", "backend", "keras")},
         },
         "licence": {"weights": "MIT", "data": info.licence},
         "card": load_config(stem)["card"] if stem in list_configs() else {},
     }
+
+
+def _read_result(run: Path) -> dict[str, Any]:
+    """The result of a run, with the recipe, which those of before it was kept there have beside them."""
+    result = read_json(run / "result.json")
+    if "recipe" not in result:
+        result["recipe"] = recipe({**DEFAULTS, **read_json(run / "config.json")})
+    return result
 
 
 def _plain(value: float | list[float]) -> float | tuple[float, ...]:

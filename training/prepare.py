@@ -7,6 +7,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from training import datasets
+
 BUILDERS = {
     "em_membrane": ("training.datasets.em_membrane_builder", "em_membrane"),
     "modelnet10": ("training.datasets.modelnet10_builder", "model_net10"),
@@ -21,10 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help=f"one of {', '.join(BUILDERS)}, the last two are downloaded")
     parser.add_argument("--data", help="folder of the files the data set is made from")
     parser.add_argument("--to", required=True, help="folder to write to")
+    parser.add_argument("--variant", help="of the data set, where it has several (default: its first)")
     parser.add_argument("--shards", type=int, help="of each split (default: by its size)")
     options = parser.parse_args(arguments)
     try:
-        folder = prepare(options.name, options.to, options.data, options.shards)
+        folder = prepare(options.name, options.to, options.data, options.shards, options.variant)
     except (ValueError, OSError, ImportError, AssertionError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
@@ -32,22 +35,36 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare(name: str, to: str | Path, data: str | Path | None = None, shards: int | None = None) -> Path:
+def prepare(
+    name: str,
+    to: str | Path,
+    data: str | Path | None = None,
+    shards: int | None = None,
+    variant: str | None = None,
+) -> Path:
     """Writes the shards, unless they are there; returns their folder.
 
     Raises:
-        ValueError: if there is no data set of that name, or the number of shards is not positive.
+        FileNotFoundError: if `data` is no folder.
+        ValueError: if there is no data set or variant of that name, or the number of shards is not positive.
         ImportError: if tensorflow-datasets, or TensorFlow, which it writes with, is missing.
     """
     if name not in BUILDERS:
         raise ValueError(f"There is no builder of {name!r}; there are {', '.join(BUILDERS)}.")
     if shards is not None and shards < 1:
         raise ValueError(f"--shards is positive, got {shards}.")
+    if data is not None and not Path(data).is_dir():
+        raise FileNotFoundError(f"There is no folder {str(data)!r} with the files of {name}.")
+    variants = datasets.info(name).variants
+    if variant is not None and variant not in variants:
+        raise ValueError(f"{name} has the variants {', '.join(variants)}, got {variant!r}.")
     import tensorflow_datasets as tfds
 
     module, registered = BUILDERS[name]
     if module:
         importlib.import_module(module)
+    if len(variants) > 1:
+        registered = f"{registered}/{variant or variants[0]}"
     builder = tfds.builder(registered, data_dir=to, file_format="array_record")
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(

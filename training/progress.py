@@ -63,13 +63,23 @@ def draw_curves(history: list[dict[str, Any]], path: Path, title: str) -> None:
     partial.replace(path)
 
 
-def write_tensorboard(history: list[dict[str, Any]], folder: Path) -> None:
-    """Writes a history as scalars for TensorBoard; ImportError where the package tensorboard is missing."""
-    from tensorboard.summary import Writer
+class TensorBoardLog:
+    """Scalars of each epoch for TensorBoard, in a file of its own for each time that a run goes on.
 
-    writer = Writer(str(folder))
-    for line in history:
+    Raises:
+        ImportError: where the package tensorboard is missing.
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            from tensorboard.summary import Writer
+        except ImportError as error:
+            raise ImportError(f"--tensorboard needs pip install 'groco[tensorboard]' ({error})") from None
+        self.writer = Writer(str(folder))
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Writes a line of the history, at once."""
         for name, value in line.items():
             if name != "epoch":
-                writer.add_scalar(name, value, line["epoch"])
-    writer.close()
+                self.writer.add_scalar(name, value, line["epoch"])
+        self.writer.flush()

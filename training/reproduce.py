@@ -19,7 +19,7 @@ from typing import Any
 from training.checkpoints import write_text
 from training.config import load_config
 from training.results import RESULTS, mean_and_spread, record, results_of, run_name
-from training.tables import TABLES, Table, figures, needed
+from training.tables import TABLES, Row, Table, figures, needed
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "results"
@@ -59,11 +59,8 @@ def make_runs(
     """Makes the runs of a table that have no result yet; `run` is `training.train.run`."""
     if run is None:
         from training.train import run
-    missing = [
-        (row, seed)
-        for row, seed in needed(table)
-        if seed not in [r["seed"] for r in results_of(load_config(row.config)["name"], row.changes, results)]
-    ]
+    results.mkdir(parents=True, exist_ok=True)
+    missing = [(row, seed) for row, seed in needed(table) if seed not in [r["seed"] for r in _results(row, results)]]
     for number, (row, seed) in enumerate(missing, start=1):
         print(f"run {number} of {len(missing)}: {row.label}, seed {seed}", flush=True)
         config = load_config(row.config, list(row.changes))
@@ -71,10 +68,15 @@ def make_runs(
         record(run(config, seed, folder, data, resume=True), results)
 
 
+def _results(row: Row, results: Path) -> list[dict[str, Any]]:
+    return results_of(load_config(row.config, list(row.changes)), results)
+
+
 def write(name: str, results: Path = RESULTS, pages: Path = PAGES) -> None:
     """Writes the csv, the page and the plot of a table from the results that there are."""
     table = TABLES[name]
-    pages.mkdir(parents=True, exist_ok=True)
+    for folder in (results, pages):
+        folder.mkdir(parents=True, exist_ok=True)
     write_text(results / f"{name}.csv", as_csv(table, results))
     picture = pages / f"{name}.png"
     drawn = table.plot is not None and draw(table, picture, results)
@@ -88,7 +90,7 @@ def as_csv(table: Table, results: Path = RESULTS) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", *(f"{score}_{kind}" for score in table.scores for kind in ("mean", "std")), "seeds"])
     for row in table.rows:
-        found = results_of(load_config(row.config)["name"], row.changes, results)
+        found = _results(row, results)
         cells: list[Any] = []
         for score in table.scores:
             values = figures(found, score)
@@ -116,7 +118,7 @@ def as_markdown(name: str, results: Path = RESULTS, picture: str | None = None) 
         f"|{'---|' * len(heads)}",
     ]
     for row in table.rows:
-        found = results_of(load_config(row.config)["name"], row.changes, results)
+        found = _results(row, results)
         cells = [row.label, f"{found[0]['parameters']:,}" if found else ""]
         cells += [in_words(figures(found, score)) for score in table.scores]
         cells += [", ".join(row.published.values())] * published
@@ -144,7 +146,7 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     score, label = table.plot
     curves: dict[str, list[tuple[float, float, float]]] = {}
     for row in table.rows:
-        values = figures(results_of(load_config(row.config)["name"], row.changes, results), score)
+        values = figures(_results(row, results), score)
         if values and row.x is not None:
             mean, spread = mean_and_spread(values)
             curves.setdefault(row.group, []).append((row.x, mean, spread or 0.0))
@@ -164,7 +166,9 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
-    figure.savefig(path, dpi=100)
+    partial = path.with_name(f"{path.stem}.partial.png")
+    figure.savefig(partial, dpi=100)
+    partial.replace(path)
     return True
 
 

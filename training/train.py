@@ -23,15 +23,12 @@ import numpy as np
 
 from groco._hardware import hardware
 from groco.models import create_model
-from training import checkpoints, datasets, devices, preprocess, processor, tasks
+from training import augment, checkpoints, datasets, devices, preprocess, processor, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
-from training.config import DEFAULTS, in_steps, list_configs, load_config
-from training.progress import Progress, draw_curves, write_tensorboard
+from training.config import DEFAULTS, FREE, in_steps, list_configs, load_config, recipe
+from training.progress import Progress, TensorBoardLog, draw_curves
 from training.results import scores
-
-# What may change while a run goes on: it makes no other net.
-FREE = ("changes", "workers", "checkpoint_every", "evaluate_batch", "card", "paper")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,10 +122,13 @@ def _run(
         "workers": config["workers"],
     }
     steps = len(Batches(x_train, y_train, epoch=0, **batches))
+    some = np.arange(min(2, len(x_train)))
+    augment.try_out(config["augment"], x_train[some], y_train[some])
+    log = TensorBoardLog(folder / "tensorboard") if tensorboard and cluster.first else None
 
     with cluster.scope():
-        model, made = checkpoints.restore(folder) if resume else (None, 0)
-        if len(set(cluster.gather(made))) > 1:
+        model, start = checkpoints.restore(folder, steps) if resume else (None, 0)
+        if len(set(cluster.gather(start))) > 1:
             raise TrainingError(f"the processes do not find the same checkpoint: {folder} has to be one shared folder.")
         if model is None:
             model = new_model(config, task, x_train.shape[1:], steps)
@@ -137,7 +137,6 @@ def _run(
         if config["l2"]:
             for weight in model.trainable_weights:  # not saved with the net, which has no part in it
                 weight.regularizer = keras.regularizers.L2(config["l2"])
-    start = made // steps
     history = checkpoints.read_history(folder)[:start]
     if cluster.first:
         checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
@@ -161,11 +160,11 @@ def _run(
             continue
         checkpoints.write_history(folder, history)
         if (epoch + 1) % config["checkpoint_every"] == 0 or epoch + 1 == config["epochs"]:
-            checkpoints.save(model, folder)
+            checkpoints.save(model, folder, epoch + 1)
             draw_curves(history, folder / "curves.png", config["name"])
+        if log is not None:
+            log.write(history[-1])
         progress.end_epoch(losses)
-    if tensorboard and cluster.first:
-        write_tensorboard(history, folder / "tensorboard")
 
     with cluster.scope():
         model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
@@ -191,7 +190,8 @@ def _run(
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "devices": cluster.replicas,
-        "hardware": hardware(),
+        "hardware": hardware(cluster.replicas),
+        "recipe": recipe(config),
     }
     if cluster.first:
         checkpoints.write_json(folder / "result.json", result)
@@ -224,8 +224,7 @@ def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Mo
     model = _net(config, task, input_shape)
     settings = dict(config["optimizer"]["config"])
     if config["schedule"]:
-        schedule = keras.optimizers.schedules.deserialize(in_steps(config["schedule"], steps))
-        settings["learning_rate"] = keras.optimizers.schedules.serialize(schedule)
+        settings["learning_rate"] = _schedule(config["schedule"], steps / _accumulated(settings))
     if config["ema_momentum"] is not None:
         settings |= {"use_ema": True, "ema_momentum": config["ema_momentum"]}
     try:
@@ -239,6 +238,20 @@ def new_model(config: dict[str, Any], task, input_shape, steps: int) -> keras.Mo
         jit_compile=config["jit_compile"],
     )
     return model
+
+
+def _schedule(schedule: dict[str, Any], steps: float) -> dict[str, Any]:
+    try:
+        made = keras.optimizers.schedules.deserialize(in_steps(schedule, steps))
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"no schedule can be made of {schedule} ({error}).") from None
+    return keras.optimizers.schedules.serialize(made)
+
+
+def _accumulated(settings: dict[str, Any]) -> int:
+    """How many batches a step of the optimizer has: its schedule counts steps."""
+    number = settings.get("gradient_accumulation_steps")
+    return number if isinstance(number, int) and number > 1 else 1
 
 
 def in_single_precision(model: keras.Model, config: dict[str, Any], task, input_shape) -> keras.Model:

@@ -173,7 +173,15 @@ def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) ->
                 f"{str(file)!r} is of {_product(sizes)}, {str(files[0])!r} of {_product(first)}; "
                 "give a size (--size), and images are resized to it."
             )
-    return preprocess(np.concatenate([preprocess.read([file], invert) for file in files]))
+    return np.concatenate([_prepare_file(file, preprocess, invert) for file in files])
+
+
+def _prepare_file(file: Path, preprocess: Preprocessor, invert: bool) -> np.ndarray:
+    images = preprocess.read([file], invert)
+    try:
+        return preprocess(images)
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r}: {error}") from None
 
 
 def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,7 @@ def finetune(
         FileNotFoundError: if there is no such data.
         ValueError: if an argument, a file or a label is not as it should be, or the loss is not finite. Nothing is
             written then.
+        OSError: if the model cannot be saved after all; the message says where it is instead.
 
     Example:
 
@@ -146,7 +149,8 @@ def finetune(
     if len(np.unique(train.labels)) < 2:
         raise ValueError("All labels to train on are the same; there is nothing to learn.")
     preprocess = replace(preprocess, classes=train.classes)
-    augmentations = make_augmentations(augment, train.inputs.shape[1:-1])
+    sizes = train.inputs.shape[1:-1]
+    augmentations = make_augmentations(augment, sizes if window is None else (window,) * len(sizes))
     if window is not None:
         augmentations.insert(0, _crop(window, train))
     batch_size = batch_size or (4 if known.task == "segmentation" else 32)
@@ -186,9 +190,9 @@ def finetune(
         "freeze": freeze, "augment": augment, "from_scratch": from_scratch, "seed": seed,
     }  # fmt: skip
     base = source.folder.name if source.folder == Path(source.label) else source.label
-    folder = write_folder(
-        output,
-        model,
+    write = functools.partial(
+        write_folder,
+        model=model,
         architecture=architecture,
         arguments=arguments,
         preprocessor=preprocess,
@@ -200,7 +204,21 @@ def finetune(
         },
         golden=_golden(preprocess, train.inputs.shape[1:-1], seed),
     )
-    return replace(tuned, folder=folder)
+    return replace(tuned, folder=_write_or_rescue(write, output))
+
+
+def _write_or_rescue(write: Callable[[Path], Path], output: Path) -> Path:
+    """Writes the folder; elsewhere if that fails after all, so that the training is not lost, and says so."""
+    try:
+        return write(output)
+    except OSError as error:
+        rescue = Path(tempfile.mkdtemp(prefix="groco-")) / output.name
+        try:
+            write(rescue)
+        except OSError:
+            raise error from None
+        message = f"{str(output)!r} cannot be written ({error}); the trained model is in {str(rescue)!r}."
+        raise OSError(message) from error
 
 
 def _check_settings(epochs, batch_size, learning_rate, freeze, validation_split, splits, window, seed) -> None:

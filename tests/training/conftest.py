@@ -14,7 +14,11 @@ def mnist_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("mnist") / "mnist.npz"
     x, y = images[order, ..., 0], labels[order]
     np.savez(path, x_train=x[:60_000], y_train=y[:60_000], x_test=x[60_000:], y_test=y[60_000:])
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            rotated_mnist, "MNIST_SHA256", {*rotated_mnist.MNIST_SHA256, rotated_mnist.sha256(x, y.astype(np.uint8))}
+        )
+        yield path
 
 
 @pytest.fixture

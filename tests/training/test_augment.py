@@ -68,6 +68,35 @@ def test_elastic_moves_labels_with_the_inputs(rng):
     np.testing.assert_allclose(still, smooth, atol=1e-3 * np.abs(smooth).max())
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("rotate", {}), ("shift", {"pixels": 3.0})])
+def test_interpolated_labels_move_with_the_inputs(name, arguments, rng):
+    smooth = np.cumsum(np.cumsum(rng.normal(size=(3, 64, 64, 1)), axis=1), axis=2).astype("float32")
+    maps = (smooth[..., 0] > 0).astype("uint8")
+    inputs, labels = augment.apply([[name, arguments]], smooth, maps, rng)
+    assert labels.dtype == maps.dtype
+    assert (labels == (inputs[..., 0] > 0)).mean() > 0.97  # but for pixels in between
+    assert (labels != maps).mean() > 0.01
+
+
+def test_labels_outside_of_the_image_are_not_made_up(images, maps, rng):
+    with pytest.raises(ValueError, match="pad_and_crop: nothing is known of labels outside"):
+        augment.pad_and_crop(images, maps, rng)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (["flip", {"probability": "x"}], "flip with {'probability': 'x'} cannot be applied to inputs .12, 12, 2"),
+        (["symmetry", {"group": "P5"}], "symmetry with .* cannot be applied .*P5"),
+        (["crop", {"size": 13}], "crop with .* a window of 13"),
+    ],
+)
+def test_what_cannot_be_applied_is_named_before_training(entry, message, images):
+    augment.try_out([["flip", {}]], images, np.arange(6))
+    with pytest.raises(ValueError, match=message):
+        augment.try_out([["flip", {}], entry], images, np.arange(6))
+
+
 def test_symmetries_of_volumes(rng):
     volumes = rng.normal(size=(40, 3, 3, 3, 1)).astype("float32")
     turned, _ = augment.symmetry(volumes, np.arange(40), rng, group="O")
@@ -100,6 +129,11 @@ def test_windows_that_do_not_fit(images, maps, rng):
 def test_unknown_augmentations(wrong):
     with pytest.raises(ValueError, match="an augmentation is a pair"):
         augment.check([wrong])
+
+
+def test_arguments_that_are_needed():
+    with pytest.raises(ValueError, match=r"the augmentation symmetry needs group, got \{\}"):
+        augment.check([["symmetry", {}]])
 
 
 def test_batches_are_the_same_in_any_order(images, maps):

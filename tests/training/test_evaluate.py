@@ -1,6 +1,7 @@
 """Evaluating a trained model says whether it still has the error that the manifest states."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -8,7 +9,7 @@ import groco
 from groco.data import digits
 from training import datasets, evaluate
 
-NAME = "p4cnn.rotmnist"
+NAME, CONFIG = "p4cnn.rotmnist", "p4cnn_rotmnist"
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def sample(monkeypatch):
 
 def test_evaluate(sample, monkeypatch, capsys):
     info = groco.model_info(NAME)
-    for stated, status in ((sample, 0), (sample + 0.01, 1)):
+    for name, stated, status in ((NAME, sample, 0), (CONFIG, sample, 0), (NAME, sample + 0.01, 1), (NAME, math.nan, 1)):
         changed = dataclasses.replace(info, metrics={**info.metrics, "test_error": stated})
         monkeypatch.setattr(groco, "model_info", lambda name, changed=changed: changed)
-        assert evaluate.main([NAME]) == status
+        assert evaluate.main([name]) == status
         assert f"test error {100 * sample:.2f} %" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from training import reproduce, results, tables
-from training.config import load_config
+from training.config import load_config, recipe
 from training.tables import TABLES, Row, Table
 
 TABLE = Table(
@@ -37,9 +37,9 @@ def made(monkeypatch, tmp_path):
             "parameters": 24680,
             "seconds": 120.0,
             "hardware": "2 cores",
+            "recipe": recipe(config),
         }
 
-    (tmp_path / "results").mkdir()
     reproduce.make_runs(TABLE, tmp_path / "runs", tmp_path / "results", run=run)
     return runs, tmp_path, run
 
@@ -57,6 +57,28 @@ def test_missing_runs_are_made(made):
     (folder / "results" / "z2cnn.rotmnist-seed0.json").unlink()
     reproduce.make_runs(TABLE, folder / "runs", folder / "results", run=run)
     assert runs[4:] == [("z2cnn.rotmnist", None, 0, "z2cnn.rotmnist-seed0")]
+
+
+def test_results_of_another_recipe_are_none(made):
+    """A config was edited after its runs: they are made again; what makes no other net may change."""
+    _, folder, _ = made
+    config = load_config("z2cnn_rotmnist")
+    assert len(results.results_of(config, folder / "results")) == 1
+    assert len(results.results_of({**config, "workers": 7}, folder / "results")) == 1
+    assert results.results_of({**config, "epochs": 3}, folder / "results") == []
+
+
+def test_what_is_no_result_is_named(made, capsys):
+    _, folder, _ = made
+    (folder / "results" / "broken.json").write_text("{")
+    where = ["--results", str(folder / "results"), "--pages", str(folder / "pages"), "--report"]
+    assert reproduce.main(["digits", *where]) == 1
+    assert f"{folder / 'results' / 'broken.json'} is no result of a run" in capsys.readouterr().err
+
+
+def test_runs_with_other_changes_have_other_names():
+    names = [results.run_name("a", [change]) for change in ("b.c=-1", "b.c=1", "b.c=1e-3", "b.c=1e+3")]
+    assert len(set(names)) == 4
 
 
 def test_what_is_written(made):

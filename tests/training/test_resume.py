@@ -136,6 +136,79 @@ def test_damaged_checkpoints(unbroken, tmp_path, capsys):
     assert "no checkpoint in" in capsys.readouterr().err
 
 
+def test_a_damaged_checkpoint_does_not_take_the_place_of_a_whole_one(tmp_path, monkeypatch):
+    """A run goes on from the checkpoint before, and is killed while it puts the next one in its place."""
+    once, runs = ["--set", "schedule=None", "--set", "epochs=2"], tmp_path / "runs"
+    assert _train(runs, *once) == 0
+    folder = runs / "tiny-seed0"
+    (folder / "last.keras").write_bytes(b"half")
+    replace, done = Path.replace, []
+
+    def die(path, target):
+        done.append(target)
+        if path.name == "partial.keras":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        assert _train(runs, *once, "--resume") == 130
+    assert (folder / "last.damaged").read_bytes() == b"half"
+    assert checkpoints.restore(folder, 6)[1] == 1
+    assert _train(runs, *once, "--resume") == 0
+    assert _train(tmp_path / "unbroken", *once) == 0
+    _assert_same(runs, tmp_path / "unbroken")
+
+
+def test_epochs_are_counted_where_steps_of_the_optimizer_are_fewer(tmp_path):
+    """It adds up the gradients of four batches before a step."""
+    accumulated = ["--set", "optimizer.config.gradient_accumulation_steps=4", "--set", "schedule=None"]
+    for runs, numbers in ((tmp_path / "once", [3]), (tmp_path / "twice", [1, 3, 3])):
+        for number in numbers:
+            assert _train(runs, *accumulated, "--set", f"epochs={number}", "--resume") == 0
+    _assert_same(tmp_path / "once", tmp_path / "twice")
+
+
+def test_a_schedule_ends_with_the_run_where_gradients_are_added_up(tmp_path):
+    schedule = "{'class_name': 'PolynomialDecay', 'config': {'initial_learning_rate': 0.1, 'end_learning_rate': 0.0, "
+    schedule += "'decay_steps': 2}}"
+    changes = ["optimizer.config.gradient_accumulation_steps=3", f"schedule={schedule}", "epochs=2"]
+    assert _train(tmp_path, *(part for change in changes for part in ("--set", change))) == 0
+    model = keras.saving.load_model(tmp_path / "tiny-seed0" / "last.keras")
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.0, abs=1e-7)
+
+
+def test_checkpoints_of_before_they_said_their_epoch(tmp_path):
+    assert _train(tmp_path, *FULL) == 0
+    folder = tmp_path / "tiny-seed0"
+    assert checkpoints.restore(folder, 6)[1] == 4
+    keras.saving.load_model(folder / "last.keras").save(folder / "last.keras")
+    assert checkpoints.restore(folder, 6)[1] == 4
+
+
+def test_a_history_that_cannot_be_read(tmp_path, capsys):
+    assert _train(tmp_path, "--set", "epochs=1") == 0
+    path = tmp_path / "tiny-seed0" / "history.csv"
+    path.write_text(path.read_text() + "2,\n")
+    assert _train(tmp_path, "--set", "epochs=1", "--resume") == 1
+    assert "history.csv cannot be read" in capsys.readouterr().err
+
+
+def test_tensorboard(tmp_path, monkeypatch, capsys):
+    """Each epoch is logged when it is made; without the package nothing is trained."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for number in (1, 2):
+        assert _train(tmp_path, "--set", "schedule=None", "--set", f"epochs={number}", "--resume", "--tensorboard") == 0
+    found = accumulator.EventAccumulator(str(tmp_path / "tiny-seed0" / "tensorboard"))
+    found.Reload()
+    assert {"accuracy", "loss"} <= set(found.Tags()["tensors"])
+    assert [event.step for event in found.Tensors("loss")] == [1, 2]
+    monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
+    assert _train(tmp_path / "without", "--tensorboard") == 1
+    assert "--tensorboard needs pip install 'groco[tensorboard]'" in capsys.readouterr().err
+    assert not (tmp_path / "without" / "tiny-seed0" / "history.csv").exists()
+
+
 @pytest.mark.parametrize("full_at", ["net", "history", "result"])
 def test_a_full_disk_loses_nothing(full_at, unbroken, tmp_path, monkeypatch, capsys):
     """The disk is full when the second checkpoint, the third line of the history or the result is written."""

@@ -88,7 +88,9 @@ def _write_amat(folder, split, rows):
     np.savetxt(folder / rotated_mnist.AMAT_FILES[split], rows, fmt="%.6f")
 
 
-def test_original_files(tmp_path):
+def test_original_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(rotated_mnist, "NUM_TRAIN", 3)
+    monkeypatch.setattr(rotated_mnist, "NUM_TEST", 4)
     images, labels = digits()
     for split, part in (("train", np.s_[:3]), ("test", np.s_[500:504])):
         rows = np.concatenate([images[part].reshape(-1, 784) / 255, labels[part, None]], axis=1)
@@ -96,6 +98,9 @@ def test_original_files(tmp_path):
     arrays = datasets.load("rotated_mnist", source=tmp_path, variant="original")
     np.testing.assert_array_equal(arrays["train"][0], images[:3])
     np.testing.assert_array_equal(arrays["test"][1], labels[500:504])
+    monkeypatch.setattr(rotated_mnist, "NUM_TEST", 5)
+    with pytest.raises(ValueError, match="has 4 digits, not 5: it is not whole"):
+        datasets.load("rotated_mnist", source=tmp_path, variant="original")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +134,16 @@ def test_missing_files_say_where_to_get_them(tmp_path):
         rotated_mnist.load_mnist(tmp_path / "mnist.npz")
 
 
+def test_other_digits_are_not_mnist(mnist_file, tmp_path):
+    with np.load(mnist_file) as file:
+        arrays = dict(file)
+    rotated_mnist.load_mnist(mnist_file)
+    arrays["x_test"][-1, 0, 0] += 1
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    with pytest.raises(ValueError, match="are not those of MNIST, all in their order: their sha256 is"):
+        rotated_mnist.load_mnist(tmp_path)
+
+
 def test_unknown_data_sets():
     with pytest.raises(ValueError, match="no data set 'mnist'"):
         datasets.load("mnist")
@@ -138,7 +153,7 @@ def test_unknown_data_sets():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("config", ["regenerated", "original"])
-def test_tensorflow_datasets_builder(config, mnist_file, small, tmp_path):
+def test_tensorflow_datasets_builder(config, mnist_file, small, tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
     tfds = pytest.importorskip("tensorflow_datasets")
     from training.datasets.rotated_mnist_builder import RotatedMnist
@@ -146,6 +161,8 @@ def test_tensorflow_datasets_builder(config, mnist_file, small, tmp_path):
     manual = tmp_path / "manual"
     manual.mkdir()
     if config == "original":
+        monkeypatch.setattr(rotated_mnist, "NUM_TRAIN", 5)
+        monkeypatch.setattr(rotated_mnist, "NUM_TEST", 5)
         images, labels = digits()
         rows = np.concatenate([images[:5].reshape(-1, 784) / 255, labels[:5, None]], axis=1)
         for split in ("train", "test"):

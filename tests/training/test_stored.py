@@ -43,11 +43,8 @@ def test_builders(name, files, tmp_path):
     for split, (inputs, labels) in found.items():
         assert isinstance(inputs, stored.Stored)
         assert inputs.shape == expected[split][0].shape
-        rows = sorted(
-            (y.tobytes(), x.tobytes())
-            for x, y in zip(inputs[range(len(inputs))], np.asarray(labels, "uint8"), strict=True)
-        )
-        assert rows == sorted((y.tobytes(), x.tobytes()) for x, y in zip(*expected[split], strict=True))
+        np.testing.assert_array_equal(inputs[range(len(inputs))], expected[split][0])  # in the same order
+        np.testing.assert_array_equal(np.asarray(labels, "uint8"), expected[split][1])
     with pytest.raises(ValueError, match=r"has the data set .*, not rotated_mnist"):
         datasets.load("rotated_mnist", folder)
 
@@ -108,6 +105,20 @@ def test_patch_camelyon_two_steps(rng, tmp_path, monkeypatch, capsys):
             histories.append([(line["loss"], line["accuracy"]) for line in csv.DictReader(file)])
     assert histories[0] == histories[1]
     assert "test auc" in capsys.readouterr().out
+
+
+def test_variants(mnist_file, small, tmp_path, capsys):
+    folder = prepare.prepare("rotated_mnist", tmp_path / "to", mnist_file.parent)
+    assert datasets.load("rotated_mnist", folder)["train"][0].shape == (256, 28, 28, 1)
+    with pytest.raises(ValueError, match="has the variant 'regenerated' of rotated_mnist, not 'original'"):
+        datasets.load("rotated_mnist", folder, variant="original")
+    where = ["--to", str(tmp_path / "others")]
+    assert prepare.main(["rotated_mnist", *where, "--data", str(tmp_path / "WRONG")]) == 1
+    assert "There is no folder" in capsys.readouterr().err
+    assert prepare.main(["rotated_mnist", *where, "--data", str(tmp_path)]) == 1
+    assert "has no mnist.npz" in capsys.readouterr().err
+    assert prepare.main(["rotated_mnist", *where, "--variant", "new"]) == 1
+    assert "has the variants regenerated, original, got 'new'" in capsys.readouterr().err
 
 
 def test_what_is_not_prepared(tmp_path, capsys):

@@ -15,7 +15,7 @@ from groco.pretrained.manifest import parse_manifest
 from training import checkpoints, evaluate, make_zoo, train
 from training import results as training_results
 from training.batches import Batches
-from training.config import list_configs, load_config
+from training.config import list_configs, load_config, recipe
 
 CHANGES = ["epochs=4", "checkpoint_every=2", "batch_size=64"]
 
@@ -177,6 +177,8 @@ def test_configs(name):
         ("augment=3", "augment is a list of augmentations, got 3"),
         ("augment=[[['flip'],{}]]", "an augmentation is a pair"),
         ("augment=[['flip',{'p':1}]]", "flip has no argument p; it has probability"),
+        ("l2=-1", "l2 is a number from 0.0, got -1"),
+        ("l2=True", "l2 is a number from 0.0, got True"),
     ],
 )
 def test_wrong_changes(change, message):
@@ -189,6 +191,9 @@ def test_a_model_or_optimizer_that_cannot_be_made(mnist_file, small, tmp_path, c
         ("model_args.dropout=yes", "z2cnn cannot be built with {'dropout': 'yes'}"),
         ("optimizer.config.speed=1", "no optimizer can be made of {'class_name': 'Adam', 'config': {'learning_rate'"),
         ("optimizer.class_name=Adamm", "Adamm"),
+        ("schedule={'class_name': 'CosineDecay', 'config': {'decay_steps': 'abc'}}", "epochs are counted in numbers"),
+        ("schedule={'class_name': 'CosineDecay', 'config': {'speed': 1}}", "no schedule can be made of"),
+        ("augment=[['flip', {'probability': 'x'}]]", "flip with {'probability': 'x'} cannot be applied to inputs"),
     ):
         arguments = ["--data", str(mnist_file), "--runs", str(tmp_path / change), "--set", change]
         assert train.main(["z2cnn_rotmnist", *arguments]) == 1
@@ -209,8 +214,30 @@ def test_changes():
     assert config["optimizer"]["config"]["learning_rate"] == 0.1
 
 
-def test_zoo_entries_from_runs(unbroken, tmp_path):
+def test_changes_that_make_no_other_net_are_not_told():
+    config = load_config("p4cnn_rotmnist", ["workers=7", "epochs=3", "evaluate_batch=5", "l2=1"])
+    assert (config["workers"], config["changes"]) == (7, ["epochs=3", "l2=1"])
+    assert recipe(config) == recipe(load_config("p4cnn_rotmnist", ["epochs=3", "l2=1"]))
+    assert recipe(config) != recipe(load_config("p4cnn_rotmnist", ["l2=1"]))
+
+
+def test_configs_of_ones_own(tmp_path):
+    path = tmp_path / "p4cnn_rotmnist.py"  # as one that there is
+    path.write_text("from training.configs.p4cnn_rotmnist import CONFIG\nCONFIG = {**CONFIG, 'epochs': 3}\n")
+    assert load_config(str(path))["epochs"] == 3
+    assert load_config("p4cnn_rotmnist")["epochs"] == 100
+    for text, message in (("CONFIG = 1 /", "SyntaxError"), ("", "no table CONFIG"), ("CONFIG = {}", "lacks name")):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            load_config(str(path))
+    path.unlink()
+    with pytest.raises(ValueError, match=r"no config file .*p4cnn_rotmnist\.py"):
+        load_config(str(path))
+
+
+def test_zoo_entries_from_runs(unbroken, tmp_path, monkeypatch):
     folder, result = unbroken
+    monkeypatch.setattr(make_zoo, "load_config", lambda name: _config())
     zoo, results, manifest = tmp_path / "zoo", tmp_path / "results", tmp_path / "manifest.json"
     zoo.mkdir()
     results.mkdir()
@@ -237,13 +264,32 @@ def test_zoo_entries_from_runs(unbroken, tmp_path):
     assert set(again.files) == set(entry.files)
     assert again.metrics["seeds"] == [1, 2]
     assert again.metrics["test_error_mean"] == pytest.approx(0.75 * result["test_error"])
-    assert "mean of 2 seeds" in (zoo / "z2cnn.rotmnist" / "README.md").read_text()
+    card = (zoo / "z2cnn.rotmnist" / "README.md").read_text()
+    assert "mean of 2 seeds" in card
+    assert again.recipe["epochs"] == 4
+    # Of results that the config, as it was edited meanwhile, does not give, the card says nothing.
+    monkeypatch.setattr(make_zoo, "load_config", load_config)
+    training_results.record({**other, "seed": 3}, results)
+    assert make_zoo.main(where) == 0
+    assert (zoo / "z2cnn.rotmnist" / "README.md").read_text() == card
+
+
+def test_the_recipe_of_a_run_of_before_it_was_in_the_result(unbroken, tmp_path):
+    for name in ("result.json", "config.json"):
+        content = json.loads((unbroken[0] / name).read_text())
+        content.pop("recipe", None)
+        content.pop("l2", None)
+        (tmp_path / name).write_text(json.dumps(content))
+    assert make_zoo._read_result(tmp_path) == unbroken[1]
 
 
 def test_zoo_entries_are_of_unchanged_configs(unbroken, tmp_path):
     result = json.loads((unbroken[0] / "result.json").read_text())
     (tmp_path / "result.json").write_text(json.dumps({**result, "changes": ["epochs=4"]}))
     with pytest.raises(ValueError, match="changed config, epochs=4"):
+        make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])
+    (tmp_path / "result.json").write_text(json.dumps({**result, "preprocess": "contrast_zca"}))
+    with pytest.raises(ValueError, match="was trained on whitened images"):
         make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])
     with pytest.raises(FileNotFoundError, match="nowhere' is no folder of a finished run"):
         make_zoo.main(["nowhere", "--zoo", str(tmp_path), "--results", str(tmp_path)])
@@ -256,10 +302,14 @@ def test_the_net_of_a_run_is_evaluated_again(unbroken, mnist_file, small, tmp_pa
     assert f"test error {stated}, stated: {stated}" in capsys.readouterr().out
     for name in ("result.json", "config.json"):
         content = json.loads((folder / name).read_text())
-        content.pop("evaluate_batch", None)
+        content.pop("l2", None)  # of before there was one
         (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "final.keras").write_bytes((folder / "final.keras").read_bytes())
+    assert evaluate.main([str(tmp_path), "--data", str(mnist_file)]) == 0
+    (tmp_path / "final.keras").write_bytes(b"half a net")
+    capsys.readouterr()
     assert evaluate.main([str(tmp_path), "--data", str(mnist_file)]) == 1
-    assert capsys.readouterr().err == "training: z2cnn.rotmnist: the config lacks evaluate_batch.\n"
+    assert capsys.readouterr().err.startswith(f"training: {tmp_path / 'final.keras'} cannot be read")
 
 
 def test_statistics_are_those_of_the_averaged_weights():

@@ -2,7 +2,7 @@
 
 Paper: none has this recipe; He et al. 2015 (arXiv 1512.03385) report 8.75 % error of the net of that size and depth.
 Recipe: the short one of training/configs/_cifar10.py, 20 epochs without cutout, mixed precision with bfloat16.
-Time: 57 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other core busy.
+Time: 58 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other core busy.
 Command: python -m training.train resnet20_cifar10 --data FOLDER
 """
 

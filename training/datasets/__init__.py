@@ -70,7 +70,7 @@ def load(
     if unknown := sorted(set(splits) - set(known)):
         raise ValueError(f"{name} has the splits {', '.join(known)}, got {', '.join(unknown)}.")
     if source is not None and stored.is_prepared(source):
-        return stored.read(source, name, splits)
+        return stored.read(source, name, variant, splits)
     return module.load(source, variant, splits)
 
 

@@ -11,7 +11,8 @@ from training.datasets import em_membrane
 class EmMembrane(tfds.core.GeneratorBasedBuilder):
     """24 + 6 slices of 512 x 512 pixels with their membranes; the training slices are numbered in `TRAIN_ORDER`."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.1.0": "In the order of the arrays."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"Put {em_membrane.FILE} into the manual folder."
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -23,6 +24,7 @@ class EmMembrane(tfds.core.GeneratorBasedBuilder):
                     "label": tfds.features.Tensor(shape=(512, 512), dtype=np.uint8, encoding="zlib"),
                 }
             ),
+            disable_shuffling=True,
             supervised_keys=("image", "label"),
         )
 

@@ -11,7 +11,8 @@ from training.datasets import modelnet10
 class ModelNet10(tfds.core.GeneratorBasedBuilder):
     """Volumes of 32 x 32 x 32 voxels in ten classes; upright, and the test objects turned as well."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.1.0": "In the order of the arrays."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"Put {modelnet10.FILE} into the manual folder."
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -23,6 +24,7 @@ class ModelNet10(tfds.core.GeneratorBasedBuilder):
                     "label": tfds.features.ClassLabel(names=modelnet10.CLASSES),
                 }
             ),
+            disable_shuffling=True,
             supervised_keys=("volume", "label"),
         )
 

@@ -7,6 +7,7 @@ comparable with it, not identical.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import keras
@@ -25,6 +26,7 @@ AMAT_FILES = {
     "train": "mnist_all_rotation_normalized_float_train_valid.amat",
     "test": "mnist_all_rotation_normalized_float_test.amat",
 }
+MNIST_SHA256 = {"c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"}  # images, then labels
 SHA256 = {
     "train_images": "212fe9b5ddf5f7eee878a13c6495b6b16c03315b9827c2fb5a05a3f3aac5ddd2",
     "train_labels": "ea532c547766ba975c0d93737e0ec32f4c57b2600c5c67333d85ba731fc7bbfe",
@@ -67,7 +69,7 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not MNIST in that layout.
+        ValueError: if the file is not MNIST in that layout, or has other digits.
     """
     if path is None:
         (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
@@ -80,7 +82,18 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             f"MNIST has 70,000 uint8 images of 28 x 28, got {images.shape} {images.dtype} and labels {labels.shape}."
         )
-    return images, labels.astype(np.uint8)
+    labels = labels.astype(np.uint8)
+    if (found := sha256(images, labels)) not in MNIST_SHA256:
+        raise ValueError(f"The digits are not those of MNIST, all in their order: their sha256 is {found}.")
+    return images, labels
+
+
+def sha256(*arrays: np.ndarray) -> str:
+    """Of the numbers of all arrays, one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
@@ -155,5 +168,15 @@ def read_amat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_original(folder: str | Path, splits: tuple[str, ...] = ("train", "test")) -> Arrays:
-    """The published set from its two `.amat` files in a folder; as `regenerate` otherwise."""
-    return {split: read_amat(Path(folder) / AMAT_FILES[split]) for split in splits}
+    """The published set from its two `.amat` files in a folder; as `regenerate` otherwise.
+
+    Raises:
+        ValueError: as `read_amat`, or if a file has not as many digits as the set.
+    """
+    arrays = {}
+    for split in splits:
+        path = Path(folder) / AMAT_FILES[split]
+        arrays[split], number = read_amat(path), NUM_TRAIN if split == "train" else NUM_TEST
+        if len(arrays[split][0]) != number:
+            raise ValueError(f"{path} has {len(arrays[split][0]):,} digits, not {number:,}: it is not whole.")
+    return arrays

@@ -13,7 +13,8 @@ MNIST_FILE = "mnist.npz"
 class RotatedMnist(tfds.core.GeneratorBasedBuilder):
     """12,000 + 50,000 digits, each turned by a uniform angle; `regenerated` from MNIST or `original`."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.1.0": "In the order of the arrays."}
     BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="regenerated", description="Made from MNIST with a fixed seed."),
         tfds.core.BuilderConfig(name="original", description="The published files of Larochelle et al. 2007."),
@@ -21,7 +22,7 @@ class RotatedMnist(tfds.core.GeneratorBasedBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""\
 For `original`: download mnist_rotation_new.zip from {rotated_mnist.DOWNLOAD_PAGE} and unpack
 {rotated_mnist.AMAT_FILES["train"]} and {rotated_mnist.AMAT_FILES["test"]} into the manual folder.
-For `regenerated` nothing is needed: MNIST is taken from {MNIST_FILE} in the manual folder if it is there, and
+For `regenerated` nothing is needed: MNIST is taken from {MNIST_FILE} in the manual folder if there is one, and
 downloaded by keras.datasets otherwise.
 """
 
@@ -34,6 +35,7 @@ downloaded by keras.datasets otherwise.
                     "label": tfds.features.ClassLabel(names=rotated_mnist.CLASSES),
                 }
             ),
+            disable_shuffling=True,
             supervised_keys=("image", "label"),
             homepage=rotated_mnist.DOWNLOAD_PAGE,
             citation=_CITATION,
@@ -52,7 +54,9 @@ downloaded by keras.datasets otherwise.
             path = dl_manager.manual_dir / MNIST_FILE
         except AssertionError:  # there is no manual folder, or nothing in it
             return None
-        return path if path.exists() else None
+        if not path.exists():
+            raise FileNotFoundError(f"The manual folder {dl_manager.manual_dir} has no {MNIST_FILE}.")
+        return path
 
     def _generate_examples(self, images, labels):
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):

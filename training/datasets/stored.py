@@ -65,11 +65,12 @@ def is_prepared(folder: str | Path) -> bool:
     return (Path(folder) / "dataset_info.json").is_file()
 
 
-def read(folder: str | Path, name: str, splits: tuple[str, ...]) -> dict[str, tuple[Stored, Stored]]:
+def read(folder: str | Path, name: str, variant: str, splits: tuple[str, ...]) -> dict[str, tuple[Stored, Stored]]:
     """Inputs and labels of splits of a prepared data set.
 
     Raises:
-        ValueError: if it is another data set, is not in the format array_record, or has not all splits.
+        ValueError: if it is another data set or another variant of it, is not in the format array_record, or has not
+            all splits.
     """
     import tensorflow_datasets as tfds
 
@@ -77,6 +78,12 @@ def read(folder: str | Path, name: str, splits: tuple[str, ...]) -> dict[str, tu
     known, there = builder.info.features, builder.info.splits
     if builder.info.name.replace("_", "") != name.replace("_", ""):
         raise ValueError(f"{str(folder)!r} has the data set {builder.info.name}, not {name}.")
+    written = builder.info.config_name
+    if written not in (None, variant):
+        raise ValueError(
+            f"{str(folder)!r} has the variant {written!r} of {name}, not {variant!r}; a run asks for it with "
+            f"--set dataset_args.variant={written}."
+        )
     if missing := [split for split in splits if split not in there]:
         raise ValueError(f"{str(folder)!r} has no {', '.join(missing)}; it has {', '.join(there)}.")
     if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
