@@ -79,7 +79,7 @@ def read(folder: str | Path, name: str, variant: str, splits: tuple[str, ...]) -
     if builder.info.name.replace("_", "") != name.replace("_", ""):
         raise ValueError(f"{str(folder)!r} has the data set {builder.info.name}, not {name}.")
     written = builder.info.config_name
-    if written not in (None, variant):
+    if written and written != variant:
         raise ValueError(
             f"{str(folder)!r} has the variant {written!r} of {name}, not {variant!r}; a run asks for it with "
             f"--set dataset_args.variant={written}."
