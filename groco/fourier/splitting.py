@@ -50,7 +50,8 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
     plan = split_plan(group_in, group_out, tuple(kernel.shape[:ndim]), tuple(strides))
     blocks = ops.unstack(split_blocks(kernel, plan))
     parts = transform_group_axis(plan.forward, signal)
-    parts = ops.reshape(parts, (*ops.shape(parts)[:-2], len(plan.characters), -1))
+    number = len(plan.characters)
+    parts = ops.reshape(parts, (*ops.shape(parts)[:-2], number, group_in.order // number * kernel.shape[-2]))
     width = paddings_before(plan, paddings)
     if is_padded(width):
         parts = ops.pad(parts, ((0, 0), *width, (0, 0), (0, 0)))

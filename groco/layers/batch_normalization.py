@@ -76,6 +76,8 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         # Keras' own computes float64 in single precision on PyTorch and JAX.
+        if mask is not None:
+            mask = self._mask_of_elements(inputs, mask) if training and self.trainable else None
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
         slow = self.axis == -1 and len(inputs.shape) > 3
         if mask is not None or not (double or slow):
@@ -84,6 +86,12 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         if self.axis == -1:
             return self._normalize(inputs, training)
         return ops.moveaxis(self._normalize(ops.moveaxis(inputs, 1, -1), training), -1, 1)
+
+    def _mask_of_elements(self, inputs, mask):
+        """A mask of points, as layers in front of the lifting give it, is that of all elements of the group."""
+        if self.axis != -1 or len(mask.shape) != len(inputs.shape) - 2:
+            return mask
+        return ops.broadcast_to(ops.expand_dims(mask, -1), ops.shape(inputs)[:-1])
 
     def _normalize(self, inputs, training: bool):
         """Normalises (..., |group|, channels), or (batch, channels), with elements and channels in one axis."""

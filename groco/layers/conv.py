@@ -84,7 +84,8 @@ class BaseGroupConv(ChoiceOfImplementation):
     def call(self, inputs):
         signal = self._to_channels_last(inputs)
         group_in = None if signal.ndim == self.rank + 2 else self.group
-        shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters, self.groups)
+        channels = self.kernel.shape[-2] * self.groups  # those of the signal may not be known
+        shape = (self.kernel_size, self.strides, channels, self.filters, self.groups)
         if group_in is not None and self._is_fourier(group_in, self.subgroup, *shape, grid=self._output_grid(signal)):
             outputs = self._fourier_conv(signal, self.kernel)
         else:
@@ -103,7 +104,7 @@ class BaseGroupConv(ChoiceOfImplementation):
     def _merge_group_axis(self, signal):
         """(..., |group|, channels) -> (..., groups |group| channels / groups), the order of the expanded kernel."""
         if self.groups > 1:
-            signal = split_last_axis(signal, self.groups, signal.shape[-1] // self.groups)
+            signal = split_last_axis(signal, self.groups, self.kernel.shape[-2])
             signal = merge_last_axes(ops.swapaxes(signal, -3, -2))
             return merge_last_axes(signal)
         return merge_last_axes(signal)

@@ -154,7 +154,7 @@ class GroupDense(ChoiceOfImplementation):
     def call(self, inputs):
         signal = self._to_channels_last(inputs)
         point = (1,) * self.rank  # the kernel is that of a convolution of size 1
-        shape = (point, point, signal.shape[-1], self.units)
+        shape = (point, point, self.kernel.shape[-2], self.units)
         if self._is_fourier(self.group, self.subgroup, *shape, grid=signal.shape[:-2]):
             outputs = pointwise_conv(signal, self.kernel, self.group, self.subgroup)
         else:

@@ -119,7 +119,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
     def _pointwise(self, signal, group: Group | None):
         """The 1x1 group convolution with the pointwise kernel: mixes channels and orientations, not points."""
         kernel, point = ops.convert_to_tensor(self.pointwise_kernel), (1,) * self.rank
-        shape = (point, point, signal.shape[-1], self.filters)
+        shape = (point, point, kernel.shape[-2], self.filters)
         if group is not None and self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
             return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), group, self.subgroup)
         signal = signal if group is None else merge_last_axes(signal)
@@ -142,7 +142,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         kernel = ops.convert_to_tensor(self.depthwise_kernel)
         if group is not None:
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
-            shape = (self.kernel_size, self.strides, signal.shape[-1], self.filters)
+            shape = (self.kernel_size, self.strides, kernel.shape[-2], self.filters)
             if self._is_fourier(group, self.subgroup, *shape, grid=self._output_grid(signal)):
                 return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)

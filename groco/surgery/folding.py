@@ -61,14 +61,23 @@ def _pairs(model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
         norm, read = node.operation, node.input_tensors
         if type(norm) is not keras.layers.BatchNormalization or len(read) != 1 or getattr(norm, "renorm", False):
             continue
+        if node.arguments.kwargs.get("training"):  # of the batch, whatever is computed
+            continue
         layer: Any = makers.get(id(read[0]))
         if type(layer) not in _OUTPUT_AXIS or uses[id(read[0])] > 1 or times[id(layer)] > 1 or times[id(norm)] > 1:
             continue
         channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
         axis = len(read[0].shape) - 1 if channels_last else 1
+        if not _is_kernel_and_bias(layer) or layer.compute_dtype != norm.compute_dtype:
+            continue
         if layer.activation is keras.activations.linear and norm.axis % len(read[0].shape) == axis:
             pairs.append((layer, norm))
     return pairs
+
+
+def _is_kernel_and_bias(layer) -> bool:
+    """Whether a layer has no other weights, as one that is quantised or has adapters."""
+    return len(layer.weights) == 1 + layer.use_bias and getattr(layer, "quantization_mode", None) is None
 
 
 def _folded(layer, norm) -> list[np.ndarray]:

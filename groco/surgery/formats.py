@@ -45,7 +45,7 @@ def export_model(
 
     Raises:
         ValueError: if the format is not known, the path does not end as it should, the backend does not write the
-            format, or the model has no plain counterpart or none in the format.
+            format, or the model has no plain counterpart or none in the format, as in half precision.
         ImportError: if a package that writes the format is missing.
 
     Example:
@@ -59,6 +59,7 @@ def export_model(
 
         model = from_pretrained(model)
     plain = export_plain(model, fold_batch_norm, implementation)
+    _check_precision(plain, format)
     with _replacing(path) as new:
         if format == "keras":
             plain.save(new)
@@ -85,6 +86,17 @@ def _check(path: Path, format: str, implementation: str) -> None:
         raise ValueError(f"the folder {str(path)!r} has other things in it than a SavedModel; give another path.")
 
 
+def _check_precision(plain: keras.Model, format: str) -> None:
+    """Raises ValueError for numbers that no runtime of the format computes with."""
+    unknown = {"onnx": ("bfloat16",), "litert": ("bfloat16", "float16")}.get(format, ())
+    for layer in plain._flatten_layers(include_self=False):
+        if layer.compute_dtype in unknown:
+            raise ValueError(
+                f"{plain.name} cannot be exported to {format!r}: {layer.name} computes in {layer.compute_dtype}; build "
+                "the model in float32 (its weights are), set them by set_weights, and export that."
+            )
+
+
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `path` at the end; nothing is left behind if that fails."""
@@ -105,7 +117,7 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
             if format == "onnx":  # the converter from TensorFlow writes what it cannot convert all the same
                 import onnx
 
-                onnx.checker.check_model(path)
+                onnx.checker.check_model(path, full_check=True)
     except ImportError as error:
         raise ImportError(
             f'{error}: to write format {format!r}, install what is missing, pip install "groco[export]"'

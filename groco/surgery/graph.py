@@ -12,9 +12,10 @@ def functional(model: keras.Model) -> Any:
     """The functional model that a functional or sequential model is.
 
     Raises:
-        ValueError: if it is neither, or is not built.
+        ValueError: if it is neither, is not built, or is a subclass with a `call` of its own.
     """
     if isinstance(model, keras.Sequential):
+        _check_call(model)
         if not model.built or model._functional is None:
             raise ValueError(f"{model.name} has no inputs yet: call it, or give it an Input, before it is exported.")
         return model._functional
@@ -23,7 +24,18 @@ def functional(model: keras.Model) -> Any:
             f"{model.name} is a {type(model).__name__}, which is not made of layers that can be seen from outside; "
             "functional and sequential models can be exported."
         )
+    _check_call(model)
     return model
+
+
+def _check_call(model: keras.Model) -> None:
+    """Raises ValueError if a subclass of a functional or sequential model does something else than call its layers."""
+    own: Any = next(kind for kind in type(model).__mro__ if kind.__module__.startswith("keras."))
+    if type(model).call is not own.call:
+        raise ValueError(
+            f"{model.name} is a {type(model).__name__} with a call of its own, of which its layers do not tell; put "
+            "what it does into layers."
+        )
 
 
 def nodes(model: keras.Model) -> Iterable[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -42,12 +44,14 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementati
             Fourier basis; narrow ones are not, nor, on PyTorch, are small batches faster.
 
     Returns:
-        An uncompiled functional model with weights of its own.
+        An uncompiled functional model with weights of its own. Where sizes are not known it takes any: the model's
+        own check, which refuses those whose strides would break equivariance, is not part of it.
 
     Raises:
         ValueError: if the model is subclassed or not built; if a layer has no plain counterpart, as a wrapper around a
-            layer of groco or a subclass of one with its own `call`; if what a layer computes depends on sizes that
-            the model does not know, as the padding of some strided layers does; if `implementation` is not known.
+            layer of groco or a subclass of one that computes something else, or a mean over steps of which some are
+            masked; if what a layer computes depends on sizes that the model does not know, as the padding of some
+            strided layers does; if `implementation` is not known.
 
     Example:
 
@@ -57,7 +61,9 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementati
     """
     check_implementation(implementation)
     exporter = _Exporter(implementation)
-    plain = rebuild(functional(model), exporter.call, _tensor)
+    with warnings.catch_warnings():  # what is lost with a mask is checked
+        warnings.filterwarnings("ignore", "Layer .* was passed an input with a mask attached", UserWarning)
+        plain = rebuild(functional(model), exporter.call, _tensor)
     return fold_batch_norms(plain) if fold_batch_norm else plain
 
 
@@ -81,10 +87,13 @@ class _Exporter:
             return args[0]
         counterpart = _counterpart(operation)
         if counterpart is not None:
-            return counterpart(self.shop, operation, _signal(operation, args[0]))
+            signal = _signal(operation, args[0])
+            _check_masks(node, signal)
+            return counterpart(self.shop, operation, signal)
         if self._is_merged_norm(operation, args) and not kwargs.get("training"):
             return batch_normalization(self.shop, operation, args[0], **kwargs)
-        if type(operation) is group_layers.GroupBatchNormalization:
+        if isinstance(operation, group_layers.GroupBatchNormalization):
+            _check_overridden(operation, group_layers.GroupBatchNormalization)
             return self._plain_norm(operation, _tensor(args[0]), **kwargs)
         if _has_group_layers(operation):
             return self._call_model(operation, args, kwargs)
@@ -94,6 +103,8 @@ class _Exporter:
                 return merged
         args, kwargs = keras.tree.map_structure(_tensor, (args, kwargs))
         if isinstance(operation, keras.layers.Layer):
+            if _trains_by_default(operation):
+                kwargs["training"] = False  # as in `predict`
             return self.shop.call_copy(operation, *args, **kwargs)
         return type(operation).from_config(operation.get_config())(*args, **kwargs)
 
@@ -104,7 +115,7 @@ class _Exporter:
                 f"{type(model).__name__} (name={model.name!r}) cannot be exported: it has layers of groco inside and "
                 "is no model whose layers can be seen; build the net without it."
             )
-        if kwargs.get("training") is not None:
+        if kwargs.get("training"):
             raise ValueError(
                 f"{model.name} cannot be exported: it is called with training={kwargs['training']}, which its layers "
                 "would forget; give it to the layers."
@@ -220,17 +231,51 @@ def _counterpart(operation: Any) -> Callable[..., Any] | None:
     kind: Any
     for kind, counterpart in COUNTERPARTS.items():
         if isinstance(operation, kind):
-            if type(operation).call is not kind.call:
-                raise ValueError(
-                    f"{type(operation).__name__} (name={operation.name!r}) cannot be exported: it computes something "
-                    f"else than {kind.__name__}, of which it is a subclass."
-                )
+            _check_overridden(operation, kind)
             return counterpart
     if isinstance(operation, GroupLayer):
         raise ValueError(
             f"{type(operation).__name__} (name={operation.name!r}) cannot be exported: it has no plain counterpart."
         )
     return None
+
+
+_FREE_TO_OVERRIDE = {"build", "compute_output_shape", "compute_output_spec", "from_config", "get_config"}
+
+
+def _check_overridden(layer: Any, kind: type) -> None:
+    """Raises ValueError if a subclass of a layer of groco may compute something else than the layer."""
+    for own in type(layer).__mro__:
+        if own is kind:
+            return
+        if own.__module__.startswith("groco."):
+            continue
+        changed = [name for name in vars(own) if hasattr(kind, name) and not name.startswith("__")]
+        if changed := [name for name in changed if name not in _FREE_TO_OVERRIDE and not name.startswith("_tf_")]:
+            raise ValueError(
+                f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its own {', '.join(changed)} may "
+                f"compute something else than {kind.__name__}, of which it is a subclass."
+            )
+
+
+def _check_masks(node, signal: Signal) -> None:
+    """Raises ValueError if a layer that leaves out masked steps sees another mask in the plain model."""
+    layer = node.operation
+    if not isinstance(layer, group_layers.GlobalGroupAveragePooling1D):
+        return
+    before, now = (getattr(tensor, "_keras_mask", None) for tensor in (node.input_tensors[0], signal.tensor))
+    used = node.arguments.kwargs.get("mask", before)
+    if used is not before or (before is None) != (now is None):
+        raise ValueError(
+            f"{layer.name} cannot be exported: it is a mean over the steps that a mask leaves, and the mask does not "
+            "get through the plain layers before it; multiply by the mask and divide by its sum instead."
+        )
+
+
+def _trains_by_default(layer: keras.layers.Layer) -> bool:
+    """Whether a layer, or one inside, augments also where nothing says that the model trains, as Keras' Random* do."""
+    parameters = [inspect.signature(type(part).call).parameters.get("training") for part in _all_layers(layer)]
+    return any(parameter is not None and parameter.default is True for parameter in parameters)
 
 
 def _has_group_layers(operation: Any) -> bool:

@@ -84,9 +84,9 @@ class Workshop:
         if made in self._made:
             return self._made[made](*args, **kwargs)
         if isinstance(layer, keras.Model):
-            copy = keras.models.clone_model(layer)
+            copy = keras.models.clone_model(layer, clone_function=_copy, recursive=True)
         else:
-            copy = type(layer).from_config({**_config(layer), "name": self._name(layer.name)})
+            copy = _copy(layer, self._name(layer.name))
         outputs = copy(*args, **kwargs)
         weights = layer.get_weights()
         if [w.shape for w in copy.get_weights()] != [w.shape for w in weights]:
@@ -95,6 +95,9 @@ class Workshop:
                 "configuration has other weights."
             )
         copy.set_weights(weights)
+        for part in copy._flatten_layers():
+            if hasattr(part, "finalize_state"):  # what preprocessing layers make of their weights
+                part.finalize_state()
         self._keep(made, copy, layer)
         return outputs
 
@@ -116,7 +119,24 @@ class Workshop:
         return name
 
 
+def _copy(layer: keras.layers.Layer, name: str | None = None) -> keras.layers.Layer:
+    """A layer made from the configuration; a Lambda has none that could be read without trust in its bytes."""
+    name = layer.name if name is None else name
+    if type(layer) is keras.layers.Lambda:
+        return keras.layers.Lambda(
+            layer.function,
+            output_shape=layer._output_shape,
+            mask=layer.mask,
+            arguments=layer.arguments,
+            name=name,
+            dtype=layer.dtype_policy,
+            trainable=layer.trainable,
+        )
+    return type(layer).from_config({**_config(layer), "name": name})
+
+
 def _config(layer: keras.layers.Layer) -> dict[str, Any]:
     """The configuration, with the activation as it is: a function that is not registered has no name to be found by."""
     config = layer.get_config()
-    return {**config, "activation": layer.activation} if "activation" in config else config
+    live = "activation" in config and hasattr(layer, "activation")
+    return {**config, "activation": layer.activation} if live else config

@@ -328,6 +328,14 @@ def test_the_layers_do_what_is_chosen(rng, monkeypatch):
                 assert calls(make(**options, implementation="dense")) == []
 
 
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="its own convolutions refuse empty batches")
+@pytest.mark.parametrize("size", [1, 3])
+def test_empty_batches(size):
+    layer = GroupConv2D(3, size, group="P4M", implementation="fourier")
+    layer.build((None, 6, 6, 8, 2))
+    assert tuple(layer(np.zeros((0, 6, 6, 8, 2), "float32")).shape) == (0, 7 - size, 7 - size, 8, 3)
+
+
 def test_images_are_lifted_by_the_dense_convolution(rng):
     layer = GroupConv2D(256, 3, group="P4M")
     assert layer(rng.normal(size=(1, 4, 4, 3)).astype("float32")).shape == (1, 2, 2, 8, 256)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from groco.layers import GroupBatchNormalization
+from groco.layers import GlobalGroupAveragePooling1D, GroupBatchNormalization, GroupLifting1D
 from groco.testing import assert_equivariant
 from tests.layers.contract import check_layer
 
@@ -139,3 +139,28 @@ def test_wrong_arguments():
     for momentum in (-1, 1.5, float("nan"), [1, 2], None):
         with pytest.raises(ValueError, match=r"momentum is a number from 0 to 1, got .*data_format says it"):
             GroupBatchNormalization(momentum)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_masked_steps_do_not_count(training, rng):
+    """A mask of steps, as from in front of the lifting, is that of all elements; statistics are of what is left."""
+    signal = (3 + rng.normal(size=(2, 6, 2, 3))).astype("float32")
+    mask = np.array([[True] * 6, [True, True, False, True, False, False]])
+    layer = GroupBatchNormalization()
+    outputs = _numpy(layer(signal, training=training, mask=mask))
+    left = signal[mask].reshape(-1, 3)
+    mean, variance = (left.mean(axis=0), left.var(axis=0)) if training else (0.0, 1.0)
+    np.testing.assert_allclose(outputs[mask], (signal[mask] - mean) / np.sqrt(variance + EPSILON), atol=1e-4)
+    of_elements = np.repeat(mask[..., None], 2, axis=-1)
+    np.testing.assert_allclose(_numpy(layer(signal, training=training, mask=of_elements)), outputs, atol=1e-6)
+
+
+def test_behind_masking_and_lifting(rng):
+    inputs = keras.Input((6, 3))
+    signal = GroupLifting1D(group="PM")(keras.layers.Masking()(inputs))
+    model = keras.Model(inputs, GlobalGroupAveragePooling1D(group="PM")(GroupBatchNormalization()(signal)))
+    model.compile("sgd", "mse")
+    steps = rng.normal(size=(2, 6, 3)).astype("float32")
+    steps[1, 4:] = 0.0
+    model.fit(steps, np.zeros((2, 3), "float32"), verbose=0)
+    assert np.isfinite(model.predict(steps, verbose=0)).all()

@@ -317,3 +317,22 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 def test_group_is_asked_for():
     with pytest.raises(TypeError, match="group"):
         SeparableGroupConv2D(2, 3)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only its graphs have unknown sizes")
+@factorizations
+def test_graphs_without_channels(factorization, rng):
+    """A data set may know the rank of its images alone; the layers are built and know the rest."""
+    import tensorflow as tf
+
+    model = keras.Sequential(
+        [
+            SeparableGroupConv2D(4, 3, group="P4", factorization=factorization),
+            DepthwiseGroupConv2D(3, group="P4", depth_multiplier=2),
+            GroupConv2D(4, 1, group="P4", groups=2),
+        ]
+    )
+    images = rng.normal(size=(2, 9, 9, 3)).astype("float32")
+    expected = model(images)
+    graph = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, None))])
+    np.testing.assert_allclose(graph(images), expected, atol=1e-5)

@@ -157,3 +157,17 @@ def test_a_failed_export_leaves_what_was_there(error, tmp_path, monkeypatch):
     assert ("groco[export]" in message) if wanted is ImportError else ("an operation that ONNX lacks" in message)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("policy", "refused"), [("mixed_bfloat16", ("onnx", "litert")), ("float16", ("litert",))])
+def test_half_precision_that_no_runtime_knows_is_named(policy, refused, tmp_path):
+    inputs = keras.Input((6, 6, 3))
+    conv = layers.GroupConv2D(2, 3, group="P4", dtype=policy, name="half")
+    model = keras.Model(inputs, layers.GlobalGroupAveragePooling2D(group="P4", dtype="float32")(conv(inputs)))
+    for format in refused:
+        if written(format):
+            with pytest.raises(
+                ValueError, match=rf"to '{format}': half computes in .*float16; build the model in float32"
+            ):
+                export_model(model, tmp_path / f"net{FORMATS[format]}", format)
+    assert not list(tmp_path.iterdir())

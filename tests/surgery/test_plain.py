@@ -404,6 +404,62 @@ def test_arguments_of_calls(rng):
     check(model, rng)
 
 
+def test_a_model_called_in_inference(rng):
+    """As Keras' guide on transfer learning calls the trained part."""
+    base = groco.create_model("p4cnn", input_shape=(28, 28, 1), include_top=False, width=2)
+    inputs = keras.Input((28, 28, 1))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(base(inputs, training=False))))
+    randomise(model, rng)
+    check(model, rng)
+    always = keras.Model(inputs, base(inputs, training=True))
+    with pytest.raises(ValueError, match="p4cnn cannot be exported: it is called with training=True"):
+        export_plain(always)
+
+
+def test_preprocessing_layers_keep_what_they_have_adapted_to(rng):
+    norm, inner = keras.layers.Normalization(), keras.layers.Normalization()
+    for layer in (norm, inner):
+        layer.adapt(5 + 3 * rng.normal(size=(20, 6, 6, 3)).astype("float32"))
+    inputs = keras.Input((6, 6, 3))
+    x = layers.GroupConv2D(2, 3, group="P4")(norm(keras.Sequential([inner])(inputs)))
+    check(keras.Model(inputs, x), rng)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_augmentation_is_off_as_in_inference(nested, rng):
+    augment = keras.layers.RandomTranslation(0.4, 0.4)
+    inputs = keras.Input((6, 6, 3))
+    x = (keras.Sequential([augment]) if nested else augment)(inputs)
+    model = keras.Model(inputs, layers.GroupConv2D(2, 3, group="P4")(x))
+    images = rng.normal(size=(2, 6, 6, 3)).astype("float32")
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(_numpy(export_plain(model)(images)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_functions_in_layers(nested, rng):
+    layer = keras.layers.Lambda(lambda t, factor: t * factor, arguments={"factor": 2.0}, name="twice")
+    inputs = keras.Input((6, 6, 3))
+    x = (keras.Sequential([layer]) if nested else layer)(inputs)
+    check(keras.Model(inputs, layers.GroupConv2D(2, 3, group="P4")(x)), rng)
+
+
+def test_layers_of_users_with_an_activation_of_another_name(rng):
+    class Scaled(keras.layers.Layer):
+        def __init__(self, activation="relu", **kwargs):
+            super().__init__(**kwargs)
+            self.act = keras.activations.get(activation)
+
+        def call(self, inputs):
+            return self.act(2 * inputs)
+
+        def get_config(self):
+            return {**super().get_config(), "activation": keras.activations.serialize(self.act)}
+
+    inputs = keras.Input((6, 6, 3))
+    check(keras.Model(inputs, layers.GroupConv2D(2, 3, group="P4")(Scaled()(inputs))), rng)
+
+
 def test_names_that_keras_gives_do_not_collide(rng):
     """Layers of a loaded model may have the names that Keras gives next."""
     inputs = keras.Input((6, 6, 3))
@@ -512,7 +568,9 @@ def test_what_cannot_be_exported_says_so():
             return 2 * super().call(inputs)
 
     inputs = keras.Input((6, 6, 3))
-    with pytest.raises(ValueError, match=r"Mine \(name='mine'\) cannot be exported: it computes something else"):
+    with pytest.raises(
+        ValueError, match=r"Mine \(name='mine'\) cannot be exported: its own call may compute something"
+    ):
         export_plain(keras.Model(inputs, Mine(2, 3, group="P4", name="mine")(inputs)))
 
     class Subclassed(keras.Model):
@@ -527,6 +585,57 @@ def test_what_cannot_be_exported_says_so():
     wrapped = keras.layers.TimeDistributed(layers.GroupConv2D(2, 3, group="P4"), name="over_time")
     with pytest.raises(ValueError, match=r"TimeDistributed \(name='over_time'\) cannot be exported"):
         export_plain(keras.Model(video, wrapped(video)))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("kind", [keras.Model, keras.Sequential])
+def test_models_with_a_call_of_their_own_are_not_exported_as_if_they_had_none(kind, nested):
+    class Scaled(kind):
+        def call(self, inputs, training=None, mask=None):
+            return super().call(inputs / 255.0)
+
+    inputs, layer = keras.Input((6, 6, 3)), layers.GroupConv2D(2, 3, group="P4")
+    model = Scaled([inputs, layer]) if kind is keras.Sequential else Scaled(inputs, layer(inputs))
+    if nested:
+        model = keras.Model(inputs, model(inputs))
+    with pytest.raises(ValueError, match="is a Scaled with a call of its own"):
+        export_plain(model)
+
+
+def test_subclasses_that_override_what_a_layer_computes_with():
+    class Minimum(layers.GlobalGroupMaxPooling2D):
+        _reduce = staticmethod(keras.ops.min)
+
+    class Centred(layers.GroupBatchNormalization):
+        def call(self, inputs, training=None, mask=None):
+            return super().call(inputs, training=training) - 1
+
+    inputs = keras.Input((6, 6, 4, 3))
+    for layer, message in ((Minimum(group="P4"), "its own .*_reduce"), (Centred(), "its own call may compute")):
+        with pytest.raises(ValueError, match=message):
+            export_plain(keras.Model(inputs, layer(inputs)))
+
+
+def test_a_norm_that_is_a_subclass_in_name_only(rng):
+    class Named(layers.GroupBatchNormalization):
+        pass
+
+    inputs = keras.Input((6, 6, 4, 3))
+    model = keras.Model(inputs, Named()(inputs))
+    randomise(model, rng)
+    check(model, rng)
+
+
+def test_masks_that_do_not_get_through_are_not_forgotten(rng):
+    inputs, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
+    lifted = layers.GroupLifting1D(group="PM")(keras.layers.Masking()(inputs))
+    dense = keras.layers.LayerNormalization()(layers.GroupDense(2, group="PM", ndim=1)(lifted))
+    pool = layers.GlobalGroupAveragePooling1D(group="PM", name="mean")
+    given = keras.Model([inputs, mask], pool(layers.GroupLifting1D(group="PM")(inputs), mask=mask))
+    for model in (keras.Model(inputs, pool(dense)), given):
+        with pytest.raises(ValueError, match="mean cannot be exported: it is a mean over the steps that a mask leaves"):
+            export_plain(model)
+    check(keras.Model(inputs, pool(layers.GroupLifting1D(group="PM")(inputs))), rng)
 
 
 def test_padding_that_depends_on_unknown_sizes():
@@ -566,12 +675,25 @@ def test_folding_leaves_what_it_may_not_touch(rng):
         "other axis": norm(axis=1)(conv(inputs)),
         "read twice": norm()(shared) + shared,
         "pooled": norm()(keras.layers.MaxPooling2D()(inputs)),
+        "other precision": norm()(conv(inputs, dtype="float64")),
     }
     model = keras.Model(inputs, list(outputs.values()))
     randomise(model, rng)
     plain = fold_batch_norms(model)
     check(model, rng, plain=plain)
-    assert sum(isinstance(layer, norm) for layer in plain.layers) == 4
+    assert sum(isinstance(layer, norm) for layer in plain.layers) == 5
+    # One that takes the statistics of the batch; Keras calls all others in its model so as well.
+    model = keras.Model(inputs, norm()(conv(inputs), training=True))
+    randomise(model, rng)
+    assert isinstance(check(model, rng, plain=fold_batch_norms(model)).layers[-1], norm)
+
+
+def test_layers_with_adapters_are_not_folded_into(rng):
+    inputs, dense = keras.Input((6,)), keras.layers.Dense(5)
+    model = keras.Model(inputs, keras.layers.BatchNormalization()(dense(inputs)))
+    dense.enable_lora(2)
+    randomise(model, rng)
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in fold_batch_norms(model).layers)
 
 
 def _numpy(outputs):
