@@ -58,8 +58,13 @@ def draw_curves(history: list[dict[str, Any]], path: Path, title: str) -> None:
         axis.set(xlabel="epoch", ylabel=name)
         axis.grid(alpha=0.3)
     figure.suptitle(title)
+    save_figure(figure, path, dpi=80)
+
+
+def save_figure(figure, path: Path, dpi: int) -> None:
+    """Writes a figure as PNG; what was there is replaced when it is whole."""
     partial = path.with_name(f"{path.stem}.partial.png")
-    figure.savefig(partial, dpi=80)
+    figure.savefig(partial, dpi=dpi)
     partial.replace(path)
 
 

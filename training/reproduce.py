@@ -18,6 +18,7 @@ from typing import Any
 
 from training.checkpoints import write_text
 from training.config import load_config
+from training.progress import save_figure
 from training.results import RESULTS, mean_and_spread, record, results_of, run_name
 from training.tables import TABLES, Row, Table, figures, needed
 
@@ -166,9 +167,7 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
-    partial = path.with_name(f"{path.stem}.partial.png")
-    figure.savefig(partial, dpi=100)
-    partial.replace(path)
+    save_figure(figure, path, dpi=100)
     return True
 
 

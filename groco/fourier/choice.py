@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import keras
 
+from groco._hardware import accelerator
 from groco.fourier.irreps import irreps
 from groco.fourier.splitting import axes_after, flips
 from groco.groups import Group
@@ -138,15 +139,4 @@ def _has_gradient() -> bool:
 
 @functools.cache
 def _on_cpu() -> bool:
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return not tf.config.list_physical_devices("GPU")
-    if backend == "jax":
-        import jax
-
-        return jax.default_backend() == "cpu"
-    import torch
-
-    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    return accelerator() is None

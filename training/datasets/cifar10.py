@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 
 from training.datasets import Arrays, Info
-from training.datasets.files import find, read_npz
+from training.datasets.files import find, read_npz, sha256
 
 SPLITS = ("train", "test")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -52,7 +51,7 @@ def load(source: str | Path | None, variant: str, splits: tuple[str, ...]) -> Ar
             loaded[split] = (np.concatenate(images), labels[f"y_{split}"])
     for split, (images, labels_) in loaded.items():
         for name, array in ((f"x_{split}", images), (f"y_{split}", labels_)):
-            found = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+            found = sha256(array)
             if found != SHA256[name]:
                 raise ValueError(f"{name} of CIFAR-10 has sha256 {found}, not {SHA256[name]}: the files are not whole.")
     return loaded

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from groco.pretrained.files import read_arrays
+
+
+def sha256(*arrays: np.ndarray) -> str:
+    """Of the numbers of all arrays, one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def find(source: str | Path, names: Sequence[str], what: str, hint: str) -> list[Path]:

@@ -7,7 +7,6 @@ comparable with it, not identical.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import keras
@@ -15,7 +14,7 @@ import numpy as np
 
 from groco.pretrained.files import read_arrays
 from training.datasets import Arrays, Info
-from training.datasets.files import find
+from training.datasets.files import find, sha256
 
 SPLITS = ("train", "test")
 NUM_TRAIN, NUM_TEST = 12_000, 50_000
@@ -86,14 +85,6 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     if (found := sha256(images, labels)) not in MNIST_SHA256:
         raise ValueError(f"The digits are not those of MNIST, all in their order: their sha256 is {found}.")
     return images, labels
-
-
-def sha256(*arrays: np.ndarray) -> str:
-    """Of the numbers of all arrays, one after the other."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
