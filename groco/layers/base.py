@@ -280,15 +280,20 @@ class GroupLayer(keras.layers.Layer):
         inputs, paddings = self._checked_paddings(inputs, windows, strides)
         if not is_padded(paddings):
             return inputs, "valid"
-        if leave_same and self._is_same(inputs.shape[1:-1], windows, strides, paddings):
+        if leave_same and self._is_same(inputs, windows, strides, paddings):
             return inputs, "same"
         return ops.pad(inputs, ((0, 0), *paddings, (0, 0)), mode="constant", constant_values=value), "valid"
 
     @staticmethod
-    def _is_same(sizes, windows, strides, paddings) -> bool:
-        for size, window, stride, pair in zip(sizes, windows, strides, paddings, strict=True):
+    def _is_same(inputs, windows, strides, paddings) -> bool:
+        # In bfloat16 oneDNN, which TensorFlow takes on a CPU, reads and writes beyond the arrays for the gradient by
+        # the kernel where it pads in 3-D and windows are not much smaller than the inputs.
+        careful = len(windows) == 3 and keras.backend.standardize_dtype(inputs.dtype) in ("bfloat16", "float16")
+        for size, window, stride, pair in zip(inputs.shape[1:-1], windows, strides, paddings, strict=True):
             if stride > 1 and (size is None or size <= stride):
                 return False  # not known; or one window, whose gradient oneDNN gets wrong in bfloat16
+            if careful and (size is None or size < 2 * (window - 1)):
+                return False
             total = padding_rule.total_padding("same", size or window, window, stride, False)
             if pair != (total // 2, total - total // 2):
                 return False

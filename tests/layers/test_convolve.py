@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from groco.layers import GroupConv3D
 from groco.layers.convolve import convolve
 
 
@@ -61,3 +62,42 @@ def test_sizes_not_known_when_it_is_traced(sizes, rng):
     inputs = rng.normal(size=(1, *sizes, 2)).astype("float32")
     expected = _by_definition(inputs, kernel, (3, 2))
     np.testing.assert_allclose(model.predict(inputs, verbose=0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["sizes-known", "sizes-unknown"])
+@pytest.mark.parametrize(
+    ("sizes", "kernel_size", "dilation_rate"),
+    [
+        ((2, 2, 2), 3, 1),
+        ((2, 1, 4), 3, 1),
+        ((4, 4, 4), 5, 1),
+        ((4, 3, 4), 3, 2),
+        ((4, 1, 5), (1, 3, 3), 1),
+        ((5, 6, 4), 3, 1),
+    ],
+)
+def test_gradient_by_the_kernel_in_bfloat16(sizes, kernel_size, dilation_rate, known, rng):
+    """TensorFlow's own is anything here, on CPUs for which oneDNN has bfloat16, where it pads in 3-D."""
+    inputs = rng.normal(size=(4, *sizes, 4)).astype("float32")
+    moved = []
+    for policy in ("float32", *["mixed_bfloat16"] * 5):  # what was in the memory may have been right
+        keras.utils.set_random_seed(0)
+        layer = GroupConv3D(
+            2,
+            kernel_size,
+            group="C2",
+            padding="same",
+            dilation_rate=dilation_rate,
+            implementation="dense",
+            dtype=policy,
+        )
+        image = keras.Input((*sizes, 4) if known else (None, None, None, 4))
+        model = keras.Model(image, layer(image))
+        before = keras.ops.convert_to_numpy(layer.kernel)
+        model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=True)
+        outputs = np.ones((4, *sizes, *model.output_shape[-2:]), "float32")
+        model.fit(inputs, outputs, batch_size=4, verbose=0)
+        moved.append(keras.ops.convert_to_numpy(layer.kernel) - before)
+    expected = moved.pop(0)
+    for values in moved:
+        np.testing.assert_allclose(values, expected, atol=0.05 * np.abs(expected).max())
