@@ -55,7 +55,7 @@ def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such config or key, or a change is not of that form.
     """
-    config = copy.deepcopy({**DEFAULTS, **_read(name)})
+    config = copy.deepcopy(complete(_read(name)))
     kept = []
     for change in changes or []:
         key, separator, text = change.partition("=")
@@ -67,6 +67,11 @@ def load_config(name: str, changes: list[str] | None = None) -> dict[str, Any]:
     config["changes"] = kept
     check(config)
     return config
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with the defaults of what it does not say; those of older runs lack entries thought of later."""
+    return {**DEFAULTS, **config}
 
 
 def recipe(config: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import groco
 from groco.pretrained.metrics import METRICS
 from training import datasets, preprocess, tasks
 from training.checkpoints import FINAL
-from training.config import DEFAULTS, check, list_configs, load_config
+from training.config import check, complete, list_configs, load_config
 from training.make_zoo import read_json
 from training.results import scores
 from training.train import evaluate as evaluate_net
@@ -66,7 +66,7 @@ def evaluate(name: str, data: str | None = None) -> tuple[dict[str, float], dict
 def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str, float], dict[str, float]]:
     """The scores of the net of a finished run on its test splits, and those that its result states."""
     config, result = (read_json(Path(folder) / name) for name in ("config.json", "result.json"))
-    config = {**DEFAULTS, **config}
+    config = complete(config)
     check(config)
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
     info, inputs = datasets.info(config["dataset"]), arrays.pop("train")[0]

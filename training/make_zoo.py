@@ -23,7 +23,7 @@ from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
 from training import datasets
 from training.checkpoints import FINAL, write_json
-from training.config import DEFAULTS, list_configs, load_config, recipe
+from training.config import complete, list_configs, load_config, recipe
 from training.results import RESULTS, mean_and_spread, record, results_of, scores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,7 +100,7 @@ def write_entry(folder: Path, run: Path, data: str | Path | None = None, results
         architecture=config["model"],
         arguments=arguments,
         preprocessor=preprocessor,
-        information=_information(config, results_of({**DEFAULTS, **config}, results), result["seed"]),
+        information=_information(config, results_of(complete(config), results), result["seed"]),
         golden=golden,
         replace=True,
     )
@@ -196,7 +196,7 @@ def _read_result(run: Path) -> dict[str, Any]:
     """The result of a run, with the recipe, which those of before it was kept there have beside them."""
     result = read_json(run / "result.json")
     if "recipe" not in result:
-        result["recipe"] = recipe({**DEFAULTS, **read_json(run / "config.json")})
+        result["recipe"] = recipe(complete(read_json(run / "config.json")))
     return result
 
 

@@ -55,16 +55,14 @@ def prepare(
         raise ValueError(f"--shards is positive, got {shards}.")
     if data is not None and not Path(data).is_dir():
         raise FileNotFoundError(f"There is no folder {str(data)!r} with the files of {name}.")
-    variants = datasets.info(name).variants
-    if variant is not None and variant not in variants:
-        raise ValueError(f"{name} has the variants {', '.join(variants)}, got {variant!r}.")
+    variant = datasets.check_variant(name, variant)
     import tensorflow_datasets as tfds
 
     module, registered = BUILDERS[name]
     if module:
         importlib.import_module(module)
-    if len(variants) > 1:
-        registered = f"{registered}/{variant or variants[0]}"
+    if len(datasets.info(name).variants) > 1:
+        registered = f"{registered}/{variant}"
     builder = tfds.builder(registered, data_dir=to, file_format="array_record")
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(

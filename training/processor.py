@@ -5,9 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-import keras
-
-from groco._hardware import BFLOAT16, features
+from groco._hardware import BFLOAT16, accelerator, features
 
 # Of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -16,16 +14,12 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def warn_of_slow_bfloat16(precision: str) -> None:
     """Says so if a run in bfloat16 is on a processor that has to imitate it."""
     known = features()
-    if "bfloat16" in precision and known and not known & BFLOAT16 and _computes_on_cpu():
+    if "bfloat16" in precision and known and not known & BFLOAT16 and accelerator() is None:
         print(
             f"training: this processor has no instructions for bfloat16, {precision} may take several times as long "
             "as --set precision=float32.",
             file=sys.stderr,
         )
-
-
-def _computes_on_cpu() -> bool:
-    return "cpu" in str(keras.ops.zeros(()).device).lower()
 
 
 def keep_freed_memory() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training.checkpoints import write_json
-from training.config import DEFAULTS, recipe
+from training.config import complete, recipe
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -35,7 +35,7 @@ def results_of(config: dict[str, Any], folder: Path = RESULTS) -> list[dict[str,
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
             same = result["name"] == config["name"] and sorted(result["changes"]) == sorted(config["changes"])
-            same = same and recipe({**DEFAULTS, **result["recipe"]}) == wanted
+            same = same and recipe(complete(result["recipe"])) == wanted
             int(result["seed"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path} is no result of a run ({error!r}).") from None

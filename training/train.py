@@ -26,7 +26,7 @@ from groco.models import create_model
 from training import augment, checkpoints, datasets, devices, preprocess, processor, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
-from training.config import DEFAULTS, FREE, in_steps, list_configs, load_config, recipe
+from training.config import FREE, complete, in_steps, list_configs, load_config, recipe
 from training.progress import Progress, TensorBoardLog, draw_curves
 from training.results import scores
 
@@ -207,7 +207,7 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
     if not path.exists():
         return
     try:
-        before = {**DEFAULTS, **json.loads(path.read_text(encoding="utf-8"))}  # of before an entry was thought of
+        before = complete(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
     now = json.loads(json.dumps(config))

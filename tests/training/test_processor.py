@@ -22,7 +22,7 @@ from training import processor
 )
 def test_warning_of_slow_bfloat16(monkeypatch, capsys, precision, instructions, on_cpu, warns):
     monkeypatch.setattr(processor, "features", lambda: instructions)
-    monkeypatch.setattr(processor, "_computes_on_cpu", lambda: on_cpu)
+    monkeypatch.setattr(processor, "accelerator", lambda: None if on_cpu else "A")
     processor.warn_of_slow_bfloat16(precision)
     message = capsys.readouterr().err
     assert ("--set precision=float32" in message) == warns

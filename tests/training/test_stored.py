@@ -118,7 +118,7 @@ def test_variants(mnist_file, small, tmp_path, capsys):
     assert prepare.main(["rotated_mnist", *where, "--data", str(tmp_path)]) == 1
     assert "has no mnist.npz" in capsys.readouterr().err
     assert prepare.main(["rotated_mnist", *where, "--variant", "new"]) == 1
-    assert "has the variants regenerated, original, got 'new'" in capsys.readouterr().err
+    assert "has the variants 'regenerated' and 'original', got 'new'" in capsys.readouterr().err
 
 
 def test_what_is_not_prepared(tmp_path, capsys):

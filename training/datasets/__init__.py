@@ -38,6 +38,14 @@ def info(name: str) -> Info:
     return _module(name).INFO
 
 
+def check_variant(name: str, variant: str | None) -> str:
+    """The variant, or the first if it is None; raises ValueError that names the data set's if it is none of them."""
+    variants = info(name).variants
+    if variant is not None and variant not in variants:
+        raise ValueError(f"{name} has the variants {' and '.join(map(repr, variants))}, got {variant!r}.")
+    return variant or variants[0]
+
+
 def test_splits(name: str) -> tuple[str, ...]:
     """The splits of a data set that are not trained on."""
     return tuple(split for split in _module(name).SPLITS if split != "train")
@@ -60,11 +68,7 @@ def load(
         ValueError: if the name, the variant or a split is not known, or the files are not what they should be.
         FileNotFoundError: if the data is not there; the message says where to get it.
     """
-    module = _module(name)
-    variants = module.INFO.variants
-    variant = variants[0] if variant is None else variant
-    if variant not in variants:
-        raise ValueError(f"{name} has the variants {' and '.join(map(repr, variants))}, got {variant!r}.")
+    module, variant = _module(name), check_variant(name, variant)
     known = module.SPLITS
     splits = known if splits is None else tuple(splits)
     if unknown := sorted(set(splits) - set(known)):
