@@ -8,6 +8,7 @@ TORCH ?= torch==2.13.0
 JAX ?= jax jaxlib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PYTHONUTF8 = 1
 
 .PHONY: demo test test-backends lint format figures benchmarks clean
 

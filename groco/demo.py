@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from groco._precision import single_precision
 from groco.data import digits
 from groco.pretrained import from_pretrained, model_info, preprocessor
 
@@ -18,6 +19,7 @@ ERROR_LIMIT = 0.05
 BATCH = 100
 
 
+@single_precision()
 def run(picture: Path) -> bool:
     """Prints what the nets do with the 1,000 digits that come with groco and draws it; whether all checks passed."""
     images, labels = digits()

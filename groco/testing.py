@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import keras
 import numpy as np
 
+from groco._precision import exact_float32
 from groco.groups import Group, GroupLike, act, get_group
 from groco.groups._holohedry import NDIMS
 from groco.layers.global_pooling import BaseGlobalGroupPooling
@@ -29,7 +30,8 @@ def equivariance_errors(
     """How far a layer or model is from equivariance, for each element of a group.
 
     For each element g it compares `layer(g inputs)` with `g layer(inputs)`; an invariant output is one on which g does
-    nothing. A layer of ours that writes on a subgroup can be equivariant to that subgroup at most.
+    nothing. A layer of ours that writes on a subgroup can be equivariant to that subgroup at most. On GPUs products of
+    float32 are computed in full, not in TF32.
 
     Args:
         layer: a layer, a model or any function of one array.
@@ -147,7 +149,8 @@ def _own_group(layer, attribute: str) -> Group | None:
 
 
 def _evaluate(layer, inputs) -> np.ndarray:
-    outputs = keras.ops.convert_to_numpy(layer(inputs))
+    with exact_float32():
+        outputs = keras.ops.convert_to_numpy(layer(inputs))
     return outputs.astype("float64")
 
 

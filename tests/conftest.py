@@ -6,6 +6,8 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # float64 is what the definitions are compared in
+# Of the servers and processes that tests start on this machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = os.environ.get("NO_PROXY", "") + ",127.0.0.1,localhost"
 
 import keras
 import numpy as np
@@ -38,9 +40,16 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def _fresh_keras():
     """Each test has the same random weights whatever ran before it, and leaves no global state behind."""
+    _as_it_comes()
     keras.utils.set_random_seed(0)
     yield
     _drop_compiled_operations()
+    _as_it_comes()
+
+
+def _as_it_comes():
+    """Keras without the settings of a test, or of the user."""
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     keras.config.set_image_data_format("channels_last")
 

@@ -304,7 +304,7 @@ def test_colour_becomes_grey_and_volumes_are_read(tmp_path, rng):
     folder = _as_folder(tmp_path / "colour", colour, ["u", "u", "v", "v"])
     examples = read_examples(folder, Preprocessor((6, 6), 1, 0.0, 1.0, ("?",)))
     np.testing.assert_array_equal(examples.inputs[0, ..., 0], np.asarray(Image.fromarray(colour[0]).convert("L")))
-    inverted = read_examples(folder, Preprocessor((6, 6), 3, 0.0, 1.0, ("?",)), invert=True)
+    inverted = read_examples(folder, Preprocessor((6, 6), 3, 0.0, 1.0, ("?",), inverted=True))
     np.testing.assert_array_equal(inverted.inputs, 255 - colour.astype("float32"))
     volumes = rng.integers(2, size=(2, 4, 5, 6)).astype("uint8")
     for label, volume in zip("uv", volumes, strict=True):
@@ -443,6 +443,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(classifier, rng, tmp
         ({"test": "nowhere"}, FileNotFoundError, "no folder and no .npz file 'nowhere'"),
         ({"classes": ["u", "v"]}, ValueError, "has other labels than u, v: full, hollow"),
         ({"output": "."}, FileExistsError, "exists already"),
+        ({"output": "p4cnn.rotmnist"}, ValueError, "'p4cnn.rotmnist' is the name of a model that comes with groco"),
         ({"output": "pyproject.toml/model"}, ValueError, "is not a folder that may be written to"),
     ],
 )
@@ -578,6 +579,69 @@ def test_a_model_that_cannot_be_saved_is_not_lost(classifier, tmp_path, rng, mon
     rescued = str(e.value).split("'")[-2]
     assert groco.from_pretrained(rescued).output_shape == (None, 2)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_what_mixed_precision_made_is_verified_in_float32(policy, classifier, tmp_path, rng, eager):
+    keras.config.set_dtype_policy(policy)  # what all tests share sets it back
+    output = tmp_path / "p4cnn.squares"
+    tuned = groco.finetune(classifier, _squares(4, rng), epochs=1, output=output, verbose=0)
+    assert tuned.model.dtype_policy.name == keras.config.dtype_policy().name == policy
+    assert groco.verify(output).golden_error < 1e-4
+    keras.config.set_dtype_policy("float32")
+    assert groco.verify(output).golden_error < 1e-4
+
+
+def test_a_model_that_no_folder_can_be_made_of_is_not_lost(classifier, tmp_path, rng, monkeypatch, eager):
+    """Whatever goes wrong after the training, the weights are kept."""
+
+    def fail(folder, **kwargs):
+        raise TypeError("no card can be made")
+
+    monkeypatch.setattr(tuning, "write_folder", fail)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(OSError, match=r"no card can be made.*the trained model is in") as e:
+        groco.finetune(classifier, _squares(4, rng), epochs=1, output=tmp_path / "p4cnn.squares", verbose=0)
+    rescued = str(e.value).split("'")[-2]
+    assert keras.saving.load_model(rescued, compile=False).output_shape == (None, 2)
+
+
+def test_images_dark_on_light(classifier, rng, tmp_path, eager):
+    """The preprocessor of what was trained on inverted images inverts them, and not if they are inverted again."""
+    images, labels = _squares(4, rng)
+    options = {"epochs": 1, "seed": 3, "verbose": 0}
+    light = groco.finetune(classifier, (images, labels), **options)
+    dark = groco.finetune(classifier, (255 - images, labels), invert=True, output=tmp_path / "p4cnn.dark", **options)
+    np.testing.assert_array_equal(dark.preprocessor(255 - images), light.preprocessor(images))
+    assert groco.preprocessor(tmp_path / "p4cnn.dark").inverted
+    assert "dark on light" in (tmp_path / "p4cnn.dark" / "README.md").read_text()
+    again = groco.finetune(tmp_path / "p4cnn.dark", (images, labels), invert=True, **options)
+    assert not again.preprocessor.inverted
+
+
+def test_numbers_of_numpy(classifier, rng, tmp_path, eager):
+    numbers = {"epochs": np.int64(1), "seed": np.int32(2), "batch_size": np.int64(4), "freeze": np.int8(0)}
+    tuned = groco.finetune(
+        classifier, _squares(4, rng), size=np.array([28, 28]), output=tmp_path / "p4cnn.numbers", verbose=0, **numbers
+    )
+    assert groco.preprocessor(tuned.folder).size == (28, 28)
+
+
+def test_names_that_cannot_be_written(classifier, rng, no_training, tmp_path):
+    images, _ = _squares(2, rng)
+    with pytest.raises(ValueError, match=r"'caf\\udce9' is not in UTF-8; rename it"):
+        groco.finetune(classifier, (images, ["caf\udce9"] * 2 + ["tea"] * 2), verbose=0)
+    with pytest.raises(ValueError, match="is not in UTF-8"):
+        groco.finetune(classifier, tmp_path / "caf\udce9", verbose=0)
+
+
+def test_data_that_is_no_array(classifier, segmenter, no_training, rng):
+    with pytest.raises(ValueError, match="images are an array, or several, got int"):
+        groco.finetune(classifier, (5, [0, 1]), verbose=0)
+    images, _ = _blobs(2, rng)
+    with pytest.raises(ValueError, match="masks are an array, or several, got int"):
+        groco.finetune(segmenter, (images, 5), verbose=0)
 
 
 def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

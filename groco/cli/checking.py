@@ -37,6 +37,7 @@ def _check(options) -> int:
     if not options.tolerance > 0:
         raise CommandError(f"--tolerance is a number above 0, got {options.tolerance:g}")
     start_keras()
+    from groco._precision import single_precision
     from groco.groups import get_group
     from groco.pretrained.loading import DESCRIPTION, load_from, read_description
     from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
@@ -46,7 +47,8 @@ def _check(options) -> int:
     from groco.testing import equivariance_errors
 
     source = locate(options.name)
-    model = load_from(source)
+    with single_precision():
+        model = load_from(source)
     ndim = len(model.input_shape) - 2
     own = _own_group(read_description(source.folder / DESCRIPTION)) if _has(source.folder, DESCRIPTION) else None
     expected = own is not None or options.group is not None

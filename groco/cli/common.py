@@ -79,13 +79,14 @@ def write_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
-def new_file(path: Path) -> Path:
-    """The path, once its folder is there.
+def new_picture(path: Path) -> Path:
+    """The path of a picture, a PNG if it does not say, once its folder is there.
 
     Raises:
         CommandError: if it is a folder.
     """
     if path.is_dir():
         raise CommandError(f"{str(path)!r} is a folder; give the path of a file")
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path

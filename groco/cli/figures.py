@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groco.cli.common import CommandError, add_name, new_file, start_keras
+from groco.cli.common import CommandError, add_name, new_picture, start_keras
 
 
 def add_commands(commands) -> None:
@@ -17,7 +17,7 @@ def add_commands(commands) -> None:
     plot.add_argument("--layer", help="by default the last whose maps are at least half as large as the image")
     plot.add_argument("--group", help="a group that turns the image; by default that of the model")
     plot.add_argument("--channel", type=int, help="by default the one that varies most")
-    plot.add_argument("--invert", action="store_true", help="the image is dark on light")
+    plot.add_argument("--invert", action="store_true", help="the image is dark on light, but the model's are not")
     plot.set_defaults(run=_plot)
 
     demo = commands.add_parser("demo", help="classify 1,000 digits and show that turning them changes nothing")
@@ -41,7 +41,7 @@ def _plot(options) -> int:
     if layer not in layers:
         raise CommandError(f"no layer {layer!r} that writes signals on a group; there are {', '.join(layers)}")
     group = options.group or layers[layer]
-    path = new_file(options.output)
+    path = new_picture(options.output)
     picture = image[..., 0] if image.shape[-1] == 1 else image
     plot_feature_maps(model, preprocess(image)[0], layer, path, group=group, channel=options.channel, picture=picture)
     print(path)
@@ -60,4 +60,4 @@ def _demo(options) -> int:
     start_keras()
     from groco.demo import run
 
-    return 0 if run(Path(options.picture)) else 1
+    return 0 if run(new_picture(Path(options.picture))) else 1

@@ -19,7 +19,7 @@ OPTIONS = {
     "seed": (int, "N", "of all that is random (default: 0)"),
 }
 FLAGS = {
-    "invert": "the images are dark on light",
+    "invert": "the images are dark on light, and the model knows light on dark; the new one inverts them by itself",
     "invert-masks": "the masks are 0 where the class is",
     "from-scratch": "begin with random weights, to compare",
 }
@@ -86,8 +86,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _default_output(name: str, data: str) -> Path:
+    from groco.pretrained.manifest import list_pretrained
+
     architecture = re.split(r"[.@]", Path(name).name)[0]
-    return Path(f"{architecture}.{re.sub(r'[^a-z0-9]+', '_', Path(data).resolve().stem.lower())}")
+    made = f"{architecture}.{re.sub(r'[^a-z0-9]+', '_', Path(data).resolve().stem.lower())}"
+    return Path(f"{made}_tuned" if made in list_pretrained() else made)
 
 
 def _size(text: str) -> int | tuple[int, ...]:

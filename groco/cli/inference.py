@@ -17,7 +17,7 @@ def add_commands(commands) -> None:
     predict = commands.add_parser("predict", help="classify or segment image files")
     add_name(predict)
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="images, or arrays of NumPy (.npy)")
-    predict.add_argument("--invert", action="store_true", help="the images are dark on light")
+    predict.add_argument("--invert", action="store_true", help="the images are dark on light, but the model's are not")
     predict.add_argument("--top", type=int, default=1, metavar="K", help="the K most likely classes (default: 1)")
     predict.add_argument("--output", type=Path, metavar="FOLDER", help="where the maps of a segmentation go")
     predict.add_argument(
@@ -36,7 +36,7 @@ def add_commands(commands) -> None:
         "segmentation a folder with the folders images and masks, or an .npz with these arrays; by default the 1,000 "
         "digits that come with groco, for a model of digits",
     )
-    evaluate.add_argument("--invert", action="store_true", help="the images are dark on light")
+    evaluate.add_argument("--invert", action="store_true", help="the images are dark on light, but the model's are not")
     evaluate.add_argument("--invert-masks", action="store_true", help="the masks are 0 where the class is")
     add_json(evaluate)
     evaluate.set_defaults(run=_evaluate)

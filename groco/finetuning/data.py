@@ -49,7 +49,6 @@ def read_examples(
     data: Any,
     preprocess: Preprocessor,
     classes: Sequence[str] | None = None,
-    invert: bool = False,
     invert_masks: bool = False,
     numbers_are_names: bool = False,
 ) -> Examples:
@@ -59,7 +58,6 @@ def read_examples(
         data: a folder, an .npz, or (images, labels), as of `groco.finetune`.
         preprocess: what the model expects of its inputs; its task says what labels are.
         classes: the names of the classes; by default those that are found.
-        invert: the images are dark on light, and the model knows light on dark ones.
         invert_masks: the masks are 0 where the class is.
         numbers_are_names: labels that are numbers are names among `classes`, not their indices.
 
@@ -72,8 +70,8 @@ def read_examples(
         path = Path(data)
         if path.is_dir():
             if segmentation:
-                return _read_pairs(path, preprocess, classes, invert, invert_masks)
-            return _read_classes(path, preprocess, classes, invert)
+                return _read_pairs(path, preprocess, classes, invert_masks)
+            return _read_classes(path, preprocess, classes)
         if path.suffix != ".npz" or not path.is_file():
             raise FileNotFoundError(f"There is no folder and no .npz file {str(path)!r} with data.")
         images, labels = read_npz(path, MASKS if segmentation else "labels")
@@ -83,7 +81,7 @@ def read_examples(
             raise ValueError(f"data is a folder, an .npz file or (images, labels), got {type(data).__name__}.")
         images, labels = data
         where = "data"
-    inputs = _prepare_arrays(images, preprocess, invert, where)
+    inputs = _prepare_arrays(images, preprocess, where)
     if segmentation:
         shapes = [np.shape(image)[: len(preprocess.size)] for image in images]
         masks = _fit_masks(labels, shapes, preprocess, where)
@@ -120,26 +118,25 @@ def split_examples(examples: Examples, share: float, seed: int) -> tuple[Example
     return examples.take(np.sort(np.concatenate(kept))), examples.take(np.sort(np.concatenate(held)))
 
 
-def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool) -> Examples:
+def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None) -> Examples:
     """A folder with one folder of files for each class."""
     folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not any(map(list_files, folders)):
+    found = {path: list_files(path) for path in folders}
+    if not any(found.values()):
         raise ValueError(f"{str(folder)!r} has no folders with image files, one for each class.")
     for path in folders:
-        if not list_files(path):
+        if not found[path]:
             raise ValueError(f"{str(path)!r} has no image files; remove the folder if it is not a class.")
     names = tuple(classes) if classes is not None else tuple(path.name for path in folders)
     if unknown := [path.name for path in folders if path.name not in names]:
         raise ValueError(f"{str(folder)!r} has other classes than {', '.join(names)}: {', '.join(unknown)}.")
     check_classes(names, str(folder))
-    files = [(file, names.index(path.name)) for path in folders for file in list_files(path)]
-    inputs = _prepare_files([file for file, _ in files], preprocess, invert)
+    files = [(file, names.index(path.name)) for path in folders for file in found[path]]
+    inputs = _prepare_files([file for file, _ in files], preprocess)
     return Examples(inputs, np.array([label for _, label in files]), names)
 
 
-def _read_pairs(
-    folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert: bool, invert_masks: bool
-) -> Examples:
+def _read_pairs(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None, invert_masks: bool) -> Examples:
     """A folder with the folders `images` and `masks`, whose files have the same names but for the suffix."""
     pairs = list_pairs(folder)
     rank, masks = len(preprocess.size), []
@@ -150,12 +147,12 @@ def _read_pairs(
                 f"{str(file)!r} is of {_product(mask.shape)}, its image {str(image)!r} of {_product(shape)}."
             )
         masks.append(mask)
-    inputs = _prepare_files([image for image, _ in pairs], preprocess, invert)
+    inputs = _prepare_files([image for image, _ in pairs], preprocess)
     fitted = np.stack([resize_mask(mask, preprocess) for mask in masks])
     return Examples(inputs, *_encode_masks(fitted, classes, invert_masks, str(folder / MASKS)))
 
 
-def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) -> np.ndarray:
+def _prepare_files(files: list[Path], preprocess: Preprocessor) -> np.ndarray:
     """All files, prepared. Their sizes are looked at before any is read whole."""
     rank, first = len(preprocess.size), None
     for file in files:
@@ -173,18 +170,20 @@ def _prepare_files(files: list[Path], preprocess: Preprocessor, invert: bool) ->
                 f"{str(file)!r} is of {_product(sizes)}, {str(files[0])!r} of {_product(first)}; "
                 "give a size (--size), and images are resized to it."
             )
-    return np.concatenate([_prepare_file(file, preprocess, invert) for file in files])
+    return np.concatenate([_prepare_file(file, preprocess) for file in files])
 
 
-def _prepare_file(file: Path, preprocess: Preprocessor, invert: bool) -> np.ndarray:
-    images = preprocess.read([file], invert)
+def _prepare_file(file: Path, preprocess: Preprocessor) -> np.ndarray:
+    images = preprocess.read([file])
     try:
         return preprocess(images)
     except ValueError as error:
         raise ValueError(f"{str(file)!r}: {error}") from None
 
 
-def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) -> np.ndarray:
+def _prepare_arrays(images, preprocess: Preprocessor, where: str) -> np.ndarray:
+    if not np.iterable(images):
+        raise ValueError(f"{where}: images are an array, or several, got {type(images).__name__}.")
     if not len(images):
         raise ValueError(f"{where} has no images.")
     if preprocess.resize:
@@ -196,7 +195,7 @@ def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) 
     if array.ndim <= len(preprocess.size):
         raise ValueError(f"{where} needs an axis for the images, got images of shape {array.shape}.")
     try:
-        return preprocess(preprocess.invert(array) if invert else array)
+        return preprocess(array)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -204,6 +203,8 @@ def _prepare_arrays(images, preprocess: Preprocessor, invert: bool, where: str) 
 def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, where: str) -> np.ndarray:
     """Arrays of masks that go with images of those sizes, resized as they are."""
     rank = len(preprocess.size)
+    if not np.iterable(masks):
+        raise ValueError(f"{where}: masks are an array, or several, got {type(masks).__name__}.")
     if len(masks) != len(shapes):
         raise ValueError(f"{where} has {len(shapes)} images and {len(masks)} masks.")
     fitted = []

@@ -9,8 +9,9 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from groco._hardware import hardware
 from groco.finetuning.batches import Batches, crop, make_augmentations
 from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
+from groco.layers.base import is_int
 from groco.models import create_model
 from groco.pretrained.folder import write_folder
-from groco.pretrained.labelled import are_numbers
+from groco.pretrained.labelled import are_numbers, check_text
 from groco.pretrained.loading import DESCRIPTION, head_layers, load_from, read_description
-from groco.pretrained.manifest import PretrainedError
+from groco.pretrained.manifest import PretrainedError, list_pretrained
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
@@ -97,7 +99,8 @@ def finetune(
         size: (height, width), or one number for both: images are resized to it, here and whenever the preprocessor
             reads files, and the model is built for it. By default images must have the size that the model has.
         window: for segmentation: train on windows of that many points on each axis, anywhere in the images.
-        invert: the images are dark on light, and the model knows light on dark ones.
+        invert: the images are dark on light, and the model knows light on dark ones, or the other way round. The
+            preprocessor of the new model inverts them.
         invert_masks: the masks are 0 where the class is.
         epochs: how often each example is seen.
         batch_size: by default 32, for segmentation 4.
@@ -130,6 +133,12 @@ def finetune(
     ((None, 2), ('even', 'odd'))
     """
     _check_settings(epochs, batch_size, learning_rate, freeze, validation_split, test is None, window, seed)
+    # Which may be NumPy's, and are written down.
+    epochs, freeze, seed, learning_rate = int(epochs), int(freeze), int(seed), float(learning_rate)
+    batch_size, window = (None if number is None else int(number) for number in (batch_size, window))
+    for path in (data, test, output):
+        if isinstance(path, (str, Path)):
+            check_text(str(path))
     output = None if output is None else _check_output(Path(output))
     source = locate(name)
     if not (source.folder / DESCRIPTION).is_file():
@@ -137,15 +146,16 @@ def finetune(
     description = read_description(source.folder / DESCRIPTION)
     known = Preprocessor.load(source.folder / PREPROCESSOR)
     preprocess = known if size is None else replace(known, size=_spatial(size, known), multiple_of=1, resize=True)
+    preprocess = replace(preprocess, inverted=known.inverted != invert)
     if known.task != "segmentation" and (window is not None or invert_masks):
         raise ValueError(f"{source.label} is for {known.task}; windows and inverted masks are for segmentation.")
 
-    train = read_examples(data, preprocess, classes, invert, invert_masks)
+    train = read_examples(data, preprocess, classes, invert_masks)
     if test is None:
         train, held = split_examples(train, validation_split, seed)
     else:
         named = classes is None and are_numbers(train.classes)
-        held = read_examples(test, preprocess, train.classes, invert, invert_masks, numbers_are_names=named)
+        held = read_examples(test, preprocess, train.classes, invert_masks, numbers_are_names=named)
     if len(np.unique(train.labels)) < 2:
         raise ValueError("All labels to train on are the same; there is nothing to learn.")
     preprocess = replace(preprocess, classes=train.classes)
@@ -184,6 +194,7 @@ def finetune(
     tuned = FineTuned(model, preprocess, scores, history, len(train), len(held))
     if output is None:
         return tuned
+    size = None if size is None else preprocess.size
     settings = {
         "validation_split": validation_split, "classes": classes, "size": size, "window": window, "invert": invert,
         "invert_masks": invert_masks, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
@@ -200,23 +211,32 @@ def finetune(
             "metrics": _metrics(data, test, tuned, seed),
             "recipe": _recipe(base, data, test, settings, tuned, seconds),
             **_inherited(description),
-            "card": _card(base, description, preprocess, from_scratch, invert),
+            "card": _card(base, description, from_scratch),
         },
         golden=_golden(preprocess, train.inputs.shape[1:-1], seed),
     )
     return replace(tuned, folder=_write_or_rescue(write, output))
 
 
-def _write_or_rescue(write: Callable[[Path], Path], output: Path) -> Path:
-    """Writes the folder; elsewhere if that fails after all, so that the training is not lost, and says so."""
+def _write_or_rescue(write: functools.partial[Path], output: Path) -> Path:
+    """Writes the folder; elsewhere if that fails after all, so that the training is not lost, and says so.
+
+    Raises:
+        OSError: that says where the model is, as a folder, or else a file of Keras alone.
+    """
     try:
         return write(output)
-    except OSError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="groco-")) / output.name
+    except Exception as error:  # whatever it is, the model is worth hours
+        folder = Path(tempfile.mkdtemp(prefix="groco-"))
+        rescue = folder / output.name
         try:
             write(rescue)
-        except OSError:
-            raise error from None
+        except Exception:
+            rescue = folder / "model.keras"
+            try:
+                write.keywords["model"].save(rescue)
+            except Exception:
+                raise error from None
         message = f"{str(output)!r} cannot be written ({error}); the trained model is in {str(rescue)!r}."
         raise OSError(message) from error
 
@@ -226,19 +246,21 @@ def _check_settings(epochs, batch_size, learning_rate, freeze, validation_split,
     for key, (value, at_least) in {**least, "freeze": (freeze, 0), "seed": (seed, 0)}.items():
         if key in ("batch_size", "window") and value is None:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        if not is_int(value) or value < at_least:
             raise ValueError(f"{key} is a whole number of {at_least} or more, got {value!r}.")
     if freeze > epochs:
         raise ValueError(f"freeze is at most the number of epochs, {epochs}, got {freeze}.")
-    if not (isinstance(learning_rate, int | float) and 0 < learning_rate < math.inf):
+    if not (isinstance(learning_rate, Real) and 0 < learning_rate < math.inf):
         raise ValueError(f"learning_rate is a number above 0, got {learning_rate!r}.")
-    if splits and not (isinstance(validation_split, float) and 0 < validation_split < 1):
+    if splits and not (isinstance(validation_split, Real) and 0 < validation_split < 1):
         raise ValueError(f"validation_split is a number between 0 and 1, got {validation_split!r}.")
 
 
 def _check_output(folder: Path) -> Path:
     """Says before the training what would be in the way of saving after it."""
     folder = Path(os.path.abspath(folder))
+    if folder.name in list_pretrained():
+        raise ValueError(f"{folder.name!r} is the name of a model that comes with groco; give another.")
     if folder.exists():
         raise FileExistsError(f"{str(folder)!r} exists already; remove it or give another name.")
     above = next(parent for parent in folder.parents if parent.exists())
@@ -250,10 +272,10 @@ def _check_output(folder: Path) -> Path:
 def _spatial(size: int | Sequence[int], known: Preprocessor) -> tuple[int, ...]:
     if len(known.size) != 2:
         raise ValueError(f"Only images are resized; this model takes inputs {known.describe()}.")
-    sizes = tuple(size) if isinstance(size, (list, tuple)) else (size, size)
-    if len(sizes) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes):
+    sizes = tuple(size) if np.iterable(size) else (size, size)
+    if len(sizes) != 2 or not all(is_int(n) and n > 0 for n in sizes):
         raise ValueError(f"size is a whole number above 0, or height and width, got {size!r}.")
-    return sizes
+    return tuple(map(int, sizes))
 
 
 def _crop(window: int, train: Examples):
@@ -349,14 +371,12 @@ def _inherited(description: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _card(base: str, description: dict[str, Any], preprocess: Preprocessor, from_scratch: bool, invert: bool) -> dict:
+def _card(base: str, description: dict[str, Any], from_scratch: bool) -> dict:
     known = description.get("card") or {}
     made = f"Architecture of {base}, trained from random weights." if from_scratch else f"Fine-tuned from {base}."
     card = {"about": f"{made} {known.get('about', '')}".strip()}
     if "citation" in known:
         card["citation"] = known["citation"]
-    if invert:
-        card["usage"] = f"images {preprocess.describe()}, inverted: {preprocess.maximum:g} - images"
     return card
 
 
@@ -374,7 +394,7 @@ def _command(base: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
     for key, value in settings.items():
         option = f"--{key.replace('_', '-')}"
         if key == "size" and value is not None:
-            words += [option, "x".join(map(str, value)) if not isinstance(value, int) else str(value)]
+            words += [option, "x".join(map(str, value))]
         elif isinstance(value, bool):
             words += [option] if value else []
         elif isinstance(value, (list, tuple)):

@@ -171,7 +171,9 @@ class GroupConv2D(BaseGroupConv):
             so it keeps equivariance.
         activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
             activity_regularizer, kernel_constraint, bias_constraint: as in `keras.layers.Conv2D`. The bias is
-            shared over the group. The fan-in of the kernel is |G| k^2 channels / groups.
+            shared over the group. The fan-in of the kernel is |G| k^2 channels / groups. On a group it has one axis
+            more than that of Keras, (*kernel_size, |G|, channels / groups, filters), which constraints by axis must
+            name: `MaxNorm(axis=[0, 1, 2, 3])` is of whole filters.
         group: name of the group on which the input is given (`groco.groups.list_groups(2)`), or the `Group`.
         subgroup: the group on which the output is written and to which the layer is equivariant; `group` by default.
         allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.

@@ -292,7 +292,8 @@ class GroupConv2DTranspose(BaseGroupConvTranspose):
         dilation_rate: int, or one per axis. Not above 1 together with strides above 1.
         activation, use_bias, kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer,
             activity_regularizer, kernel_constraint, bias_constraint: as in `keras.layers.Conv2DTranspose`. The bias is
-            shared over the group. The kernel has the shape, and the fans, of that of the adjoint `GroupConv2D`.
+            shared over the group. The kernel has the shape, and the fans, of that of the adjoint `GroupConv2D`:
+            on a group one axis more than that of Keras, which constraints by axis must name.
         group: name of the group on which the output is written (`groco.groups.list_groups(2)`), or the `Group`.
         subgroup: the group on which the input is given and to which the layer is equivariant; `group` by default.
         allow_non_equivariance: go on where strides and padding break equivariance, instead of raising.

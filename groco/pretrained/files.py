@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 ARRAY_SUFFIX = ".npy"
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ARRAY_SUFFIX)
+_PICTURES = "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpf jpg jpx pbm pcx pgm png pnm ppm tga tif tiff webp"
+IMAGE_SUFFIXES = (*(f".{name}" for name in _PICTURES.split()), ARRAY_SUFFIX)
+_ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # not MPO: after the photograph cameras keep others of the same
+_ORIENTATION = 274  # the tag of EXIF
 
 
 def is_array(file: Path) -> bool:
@@ -30,7 +33,7 @@ def read_array(file: Path, **options) -> np.ndarray:
             raise ValueError("it is an archive of arrays (.npz)")
         return array
     except Exception as error:  # whatever a damaged file makes NumPy raise
-        raise ValueError(f"{str(file)!r} cannot be read as an array: {_first_line(error)}") from None
+        raise ValueError(f"{str(file)!r} cannot be read as an array: {first_line(error)}") from None
 
 
 def read_arrays(file: Path, names: Sequence[str], what: str | None = None) -> list[np.ndarray]:
@@ -44,7 +47,7 @@ def read_arrays(file: Path, names: Sequence[str], what: str | None = None) -> li
             return [content[name] for name in names]
     except Exception as error:  # whatever a damaged file makes zipfile, zlib and NumPy raise
         what = what or f"an .npz with the arrays {' and '.join(names)}"
-        raise ValueError(f"{str(file)!r} is not {what}: {_first_line(error)}") from None
+        raise ValueError(f"{str(file)!r} is not {what}: {first_line(error)}") from None
 
 
 @contextlib.contextmanager
@@ -57,22 +60,38 @@ def open_picture(file: Path) -> Iterator:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
-            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
-                raise ValueError(f"it has {image.n_frames} pages; save each as a file of its own")
+        # By a stream: with a name Pillow 13 maps uncompressed TIFF into memory, and turns what is not yet in order.
+        with file.open("rb") as stream, Image.open(stream) as image:
+            if image.format in ("TIFF", *_ANIMATED) and getattr(image, "n_frames", 1) > 1:
+                kind = "frames" if image.format in _ANIMATED else "pages"
+                raise ValueError(f"it has {image.n_frames} {kind}; save each as a file of its own")
             yield image
     except Exception as error:  # whatever a damaged file makes Pillow raise
-        raise ValueError(f"{str(file)!r} cannot be read as an image: {_first_line(error)}") from None
+        raise ValueError(f"{str(file)!r} cannot be read as an image: {first_line(error)}") from None
 
 
 def read_picture(file: Path, channels: int) -> np.ndarray:
     """A picture of 8 or 16 bits with 8: (height, width) uint8 for one channel, (height, width, 3) for three.
 
+    It is upright, as its EXIF says.
+
     Raises:
-        ValueError: if it cannot be read, or has other values than of 8 or 16 bits.
+        ValueError: if it cannot be read, has other values than of 8 or 16 bits, or is transparent somewhere.
     """
     with open_picture(file) as image:
-        return np.asarray(_with_8_bits(image).convert("L" if channels == 1 else "RGB"))
+        shallow = _with_8_bits(_opaque(upright(image)), image.format)
+        return np.asarray(shallow.convert("L" if channels == 1 else "RGB"))
+
+
+def upright(image):
+    """The picture of Pillow as its EXIF says that it is to be seen; Pillow itself sees to that of TIFF."""
+    from PIL import ImageOps
+
+    if image.format == "PNG" and "exif" not in image.info:  # else Pillow would decode it to look behind the pixels
+        return image
+    if image.format == "TIFF" or image.getexif().get(_ORIENTATION, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def sizes_of(file: Path, rank: int) -> tuple[int, ...]:
@@ -80,14 +99,22 @@ def sizes_of(file: Path, rank: int) -> tuple[int, ...]:
     if is_array(file):
         return read_array(file, mmap_mode="r").shape[:rank]
     with open_picture(file) as image:
-        return image.height, image.width
+        seen = upright(image)
+        return seen.height, seen.width
 
 
-def _with_8_bits(image):
+def _opaque(image):
+    """The picture of Pillow; raises ValueError if it is transparent anywhere, where its colours mean nothing."""
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema()[0] < 255:
+        raise ValueError("parts of it are transparent; save it on a background")
+    return image
+
+
+def _with_8_bits(image, kind_of_file: str | None):
     """The picture, if it is grey with 16 bits scaled to 8. Pillow itself cuts off what is above 255."""
     from PIL import Image
 
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind_of_file in ("PNG", "PPM")):
         return Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode in ("I", "F"):
         kind = "whole numbers" if image.mode == "I" else "floating point numbers"
@@ -95,6 +122,7 @@ def _with_8_bits(image):
     return image
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what an error says."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else repr(error)

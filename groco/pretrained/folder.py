@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._precision import single_precision
 from groco.models import create_model
 from groco.models.cost import parameters
 from groco.pretrained.card import CARD, check_card, make_card
@@ -32,8 +33,8 @@ def write_folder(
 ) -> Path:
     """Writes a trained model so that `groco.from_pretrained(folder)` and `groco.preprocessor(folder)` load it.
 
-    What was written is loaded again and must compute the same before the folder gets its name: it is there whole or
-    not at all.
+    What was written is loaded again and must compute the same, in float32, before the folder gets its name: it is there
+    whole or not at all.
 
     Args:
         folder: its last part is the name of the model, `architecture.tag`; folders above it are made.
@@ -58,6 +59,11 @@ def write_folder(
     folder = Path(folder)
     if folder.exists() and not replace:
         raise FileExistsError(f"{str(folder)!r} exists already; remove it or give another name.")
+    with single_precision():
+        return _write(folder, model, architecture, arguments, preprocessor, information, golden)
+
+
+def _write(folder: Path, model, architecture, arguments, preprocessor, information, golden) -> Path:
     clean = create_model(architecture, **arguments)
     clean.set_weights(model.get_weights())
     description = {
@@ -82,7 +88,7 @@ def write_folder(
         check_card(new / CARD, folder.name, description)
         source = Source(str(folder), new, None)
         golden_error(source, load_from(source))
-        if folder.exists() and replace:
+        if folder.exists():
             folder.rename(old)
         try:
             new.rename(folder)

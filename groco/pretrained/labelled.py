@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from groco.pretrained.files import IMAGE_SUFFIXES, is_array, open_picture, read_array, read_arrays
+from groco.pretrained.files import IMAGE_SUFFIXES, is_array, open_picture, read_array, read_arrays, upright
 from groco.pretrained.preprocessor import Preprocessor, resize_image
 
 IMAGES, MASKS = "images", "masks"
 
+_log = logging.getLogger("groco")
+
 
 def list_files(folder: Path) -> list[Path]:
-    """The image and array files of a folder, sorted, without hidden ones."""
-    return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and not f.name.startswith("."))
+    """The image and array files of a folder, sorted, without hidden ones; the log says of what else is there."""
+    visible = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    files = [file for file in visible if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+    if left_out := [file.name for file in visible if file not in files]:
+        _log.warning(
+            "%s: %d files or folders are not read, %s%s: their names do not end as those of images (%s).",
+            folder,
+            len(left_out),
+            left_out[0],
+            ", ..." if len(left_out) > 1 else "",
+            ", ".join(IMAGE_SUFFIXES),
+        )
+    return files
 
 
 def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
@@ -45,6 +59,9 @@ def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
 def read_mask(file: Path, rank: int) -> np.ndarray:
     """A mask of `rank` axes; of several channels, if they are equal, as of a grey image saved in colour.
 
+    Of a picture with a palette the numbers of the colours, unless it has only black and white; what is transparent has
+    the colour that it has.
+
     Raises:
         ValueError: if it cannot be read, or has not one value at each point.
     """
@@ -52,12 +69,22 @@ def read_mask(file: Path, rank: int) -> np.ndarray:
         mask = read_array(file)
     else:
         with open_picture(file) as image:
-            mask = np.asarray(image.convert(image.mode.rstrip("Aa")) if image.mode in ("LA", "RGBA") else image)
+            mask = np.asarray(_without_palette(upright(image)))
     if mask.ndim == rank + 1 and (mask == mask[..., :1]).all():
         mask = mask[..., 0]
     if mask.ndim != rank:
         raise ValueError(f"{str(file)!r} has shape {mask.shape}; a mask has one value at each point, {rank} axes.")
     return mask
+
+
+def _without_palette(image):
+    """The mask of Pillow, grey if its colours are black and white, which may be in either order in a palette."""
+    if image.mode in ("LA", "RGBA"):
+        return image.convert(image.mode.rstrip("A"))
+    if image.mode != "P":
+        return image
+    colours = {*zip(*[iter(image.getpalette("RGB"))] * 3, strict=True)}
+    return image.convert("L") if colours <= {(0, 0, 0), (255, 255, 255)} else image
 
 
 def read_npz(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:
@@ -134,11 +161,22 @@ def encode_labels(
     return indices, names
 
 
+def check_text(name: str) -> None:
+    """Raises ValueError if a name, of a file with bytes that are no UTF-8, cannot be written to a file."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"The name {name!r} is not in UTF-8; rename it.") from None
+
+
 def are_numbers(classes: Sequence[str]) -> bool:
     """Whether the names of classes are whole numbers, so that labels which are numbers are taken as names."""
     return all(name.removeprefix("-").isdecimal() for name in classes)
 
 
 def check_classes(names: tuple[str, ...], where: str) -> None:
+    """Raises ValueError unless there are two different names or more, which can be written to a file."""
+    for name in names:
+        check_text(name)
     if len(set(names)) < max(len(names), 2):
         raise ValueError(f"{where} needs two classes or more, of different names, got {', '.join(names) or 'none'}.")

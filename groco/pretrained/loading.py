@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from groco.models import get_builder
+from groco.models import create_model, get_builder
+from groco.pretrained.files import first_line
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.safety import check_config, check_size, check_weights, read_json
 from groco.pretrained.source import Source, locate
@@ -63,7 +64,8 @@ def from_pretrained(
 
     Raises:
         PretrainedError: (a ValueError) if there is no such model; if a file is missing, cannot be downloaded or is not
-            what the manifest vouches for; if weights do not fit or are not finite.
+            what the manifest vouches for; if weights do not fit or are not finite; if an argument is not one of the
+            architecture's.
 
     Example:
 
@@ -115,7 +117,10 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
     changes = {key: value for key, value in changes.items() if key not in arguments or arguments[key] != value}
     if not changes:
         return trained
-    model = builder(**{**arguments, **changes})
+    try:
+        model = create_model(description["architecture"], **{**arguments, **changes})
+    except (TypeError, ValueError) as error:
+        raise PretrainedError(f"{source.label} cannot be made with other arguments: {error}") from error
     new = []
     if "num_classes" in changes:
         classes = {"num_classes": changes["num_classes"]}
@@ -161,7 +166,7 @@ def _load_keras(source: Source, changes: dict[str, Any]) -> keras.Model:
     try:
         model = keras.saving.load_model(str(source.folder), compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever a config or file that does not fit makes it
-        raise PretrainedError(f"{source.label} cannot be loaded by Keras: {_first_line(error)}") from None
+        raise PretrainedError(f"{source.label} cannot be loaded by Keras: {first_line(error)}") from None
     _check_finite(model, source.folder / WEIGHTS)
     return model
 
@@ -171,7 +176,7 @@ def _load_weights(model: keras.Model, path: Path) -> None:
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise whatever a file that does not fit makes them
-        raise PretrainedError(f"{path} does not fit {model.name}: {_first_line(error)}") from None
+        raise PretrainedError(f"{path} does not fit {model.name}: {first_line(error)}") from None
     _check_finite(model, path)
 
 
@@ -179,11 +184,6 @@ def _check_finite(model: keras.Model, path: Path) -> None:
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise PretrainedError(f"{path}: the weight {weight.path} has values that are not finite.")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else repr(error)
 
 
 def _compile(model: keras.Model, include_top: bool) -> None:

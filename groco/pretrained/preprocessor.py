@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from groco.pretrained.files import is_array, read_array, read_picture
+from groco.pretrained.files import first_line, is_array, read_array, read_picture
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.metrics import TASKS
 from groco.pretrained.source import locate
@@ -34,6 +34,8 @@ class Preprocessor:
         maximum: the largest value that an image can have; the smallest is 0.
         multiple_of: what sizes that are None must be divisible by.
         resize: whether images of another size are resized when they are read; the model was trained on such.
+        inverted: whether images come dark on light, and are prepared as `maximum - images`; the model was trained on
+            such.
 
     Raises:
         ValueError: for anything else than that.
@@ -55,6 +57,7 @@ class Preprocessor:
     maximum: float = 255
     multiple_of: int = 1
     resize: bool = False
+    inverted: bool = False
 
     def __post_init__(self):
         if len(self.size) not in (1, 2, 3) or not all(n is None or _positive(n) for n in self.size):
@@ -75,37 +78,48 @@ class Preprocessor:
             raise ValueError("classes has at least one name")
         if not isinstance(self.resize, bool) or (self.resize and (len(self.size) != 2 or None in self.size)):
             raise ValueError(f"resize is True or False, and True only with a known height and width, got {self.size!r}")
+        if not isinstance(self.inverted, bool):
+            raise ValueError(f"inverted is True or False, got {self.inverted!r}")
 
     def __call__(self, images) -> np.ndarray:
         """Prepares images or volumes for the model.
 
         Args:
-            images: values 0 to `maximum`: (batch, *size, channels), without the last axis if there is one channel, or
-                one image without the batch axis.
+            images: an array of values 0 to `maximum`: (batch, *size, channels), without the last axis if there is one
+                channel, or one image without the batch axis.
 
         Returns:
             (batch, *size, channels) float32.
 
         Raises:
-            ValueError: if the images have another size or number of channels, or values out of range.
+            ValueError: if the images have another size or number of channels, or values out of range or of another
+                range, as of images that are scaled to 0 to 1 already; or are no array that has values, as inside of
+                `tf.data.Dataset.map`.
         """
-        array = self._batch(np.asarray(images))
+        array = self._batch(_as_array(images))
         if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
             raise ValueError(f"Images are numbers 0 to {self.maximum}, got values of type {array.dtype}.")
         if array.size and not (array.min() >= 0 and array.max() <= self.maximum):
             raise ValueError(f"Images have values 0 to {self.maximum}, got {array.min()} to {array.max()}.")
+        if self.maximum > 1 and array.dtype.kind in "bf" and array.any() and array.max() <= 1:
+            raise ValueError(
+                f"Images have values 0 to {self.maximum}, got {array.dtype} values up to {array.max()}, as if "
+                f"they were scaled already; multiply them by {self.maximum}."
+            )
+        array = self.invert(array) if self.inverted else array
         mean, std = np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64)
         if mean.ndim == std.ndim == 0:
             return ((array.astype(np.float32) - self.mean) / self.std).astype(np.float32)
         return ((array.astype(np.float32) - mean) / std).astype(np.float32)
 
     def describe(self) -> str:
-        """In words, of what form the images are: "of 28 x 28 pixels and 1 channel, values 0 to 255"."""
+        """In words, of what form the images are: "of 28 x 28 pixels and 1 channel, values 0 to 255, dark on light"."""
         free = f" (a multiple of {self.multiple_of})" if None in self.size and self.multiple_of > 1 else ""
         sizes = " x ".join("any" if n is None else str(n) for n in self.size)
         unit = "voxels" if len(self.size) == 3 else "pixels"
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        return f"of {sizes} {unit}{free} and {channels}, values 0 to {self.maximum:g}"
+        contrast = ", dark on light" if self.inverted else ""
+        return f"of {sizes} {unit}{free} and {channels}, values 0 to {self.maximum:g}{contrast}"
 
     def probabilities(self, outputs) -> np.ndarray:
         """The probabilities of the classes from a model's logits: softmax over the last axis, sigmoid if it is 1.
@@ -152,7 +166,7 @@ class Preprocessor:
 
         Args:
             paths: the files; each must have the model's size, and all the same, unless the preprocessor resizes them.
-            invert: turn dark-on-light images into light-on-dark ones.
+            invert: turn images that are dark on light where the model wants light on dark, or the other way round.
 
         Returns:
             (len(paths), *size, channels), uint8 for images.
@@ -172,7 +186,7 @@ class Preprocessor:
         return self.invert(batch) if invert else batch
 
     def invert(self, images: np.ndarray) -> np.ndarray:
-        """Dark-on-light images as light-on-dark ones, `maximum - images`; of the same type where that holds them."""
+        """`maximum - images`: dark-on-light images as light-on-dark ones; of the same type where that holds them."""
         fits = images.dtype.kind == "f" or (images.dtype == np.uint8 and self.maximum in range(256))
         images = images if fits else images.astype(np.float32)
         return np.asarray(self.maximum, images.dtype) - images
@@ -195,6 +209,8 @@ class Preprocessor:
             content["multiple_of"] = self.multiple_of
         if self.resize:
             content["resize"] = True
+        if self.inverted:
+            content["inverted"] = True
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -214,6 +230,7 @@ class Preprocessor:
                 maximum=content.get("maximum", 255),
                 multiple_of=content.get("multiple_of", 1),
                 resize=content.get("resize", False),
+                inverted=content.get("inverted", False),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise PretrainedError(f"{path} is not a preprocessor: {error!r}") from None
@@ -271,6 +288,18 @@ def resize_image(image: np.ndarray, size: Sequence[int | None]) -> np.ndarray:
         for channel in np.moveaxis(channels, -1, 0)
     ]
     return np.stack(resized, axis=-1)
+
+
+def _as_array(images) -> np.ndarray:
+    try:
+        return np.asarray(images)
+    except Exception as error:  # each backend has its own for tensors that have no values yet
+        if isinstance(images, list | tuple):
+            raise
+        raise ValueError(
+            f"Images are an array with values, got {type(images).__name__} ({first_line(error)}). Prepare them before "
+            "they go into a pipeline, or in it through tf.numpy_function."
+        ) from None
 
 
 def _plain(values):

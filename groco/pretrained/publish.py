@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from groco._precision import single_precision
 from groco.pretrained import hub
 from groco.pretrained.card import CARD, check_card
 from groco.pretrained.loading import CONFIG, DESCRIPTION, load_from, read_description
@@ -108,6 +109,7 @@ def publish(
     return replace(plan, revision=revision, url=_url(repo_id, revision), golden_error=error)
 
 
+@single_precision()
 def check_folder(folder: str | Path, manifest: str | Path | None = None) -> tuple[ModelInfo, float]:
     """Checks that a folder is fit to be published, without the Hub.
 
@@ -209,6 +211,7 @@ def _upload(folder: Path, plan: Publication, token: str | None) -> str:
     return revision
 
 
+@single_precision()
 def _come_back(info: ModelInfo, plan: Publication, revision: str, cache: str, token: str | None) -> float:
     """Downloads the commit to an empty cache, compares every file, and runs the golden inputs."""
     released = replace(info, status="released", repo_id=plan.repo_id, revision=revision)

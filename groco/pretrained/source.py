@@ -66,6 +66,8 @@ def locate(
                 raise PretrainedError(f"{name} is a folder, which has no revision; got revision={revision!r}.")
             return _folder(Path(name))
         info = model_info(name)
+        if Path(name).is_dir():
+            _log.warning("%s is the model that comes with groco, not the folder here, which is ./%s.", name, name)
         if revision is None or revision == info.revision:
             return Source(name, _verified(info, files, options), info)
         if info.repo_id is None:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._precision import exact_float32, single_precision
 from groco.pretrained.loading import load_from
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
@@ -42,7 +43,7 @@ class Verification:
 
 
 def verify(name: str | Path, **options: Any) -> Verification:
-    """Checks all files of a trained model, and runs its golden inputs.
+    """Checks all files of a trained model, and runs its golden inputs, in float32 whatever Keras is set to.
 
     Args:
         name: a name from `groco.list_pretrained()`, `hf://organisation/name[@revision]`, or a folder.
@@ -62,7 +63,8 @@ def verify(name: str | Path, **options: Any) -> Verification:
     20
     """
     source = locate(name, **options)
-    inputs, error = golden_error(source, load_from(source))
+    with single_precision():
+        inputs, error = golden_error(source, load_from(source))
     return Verification(
         name=str(name),
         folder=source.folder,
@@ -88,7 +90,8 @@ def golden_error(source: Source, model: keras.Model) -> tuple[int, float]:
     except ValueError as problem:
         raise PretrainedError(f"{path}: {problem}") from None
     batches = [prepared[i : i + BATCH] for i in range(0, len(prepared), BATCH)]
-    outputs = np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
+    with exact_float32():
+        outputs = np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
     if outputs.shape != expected.shape:
         raise PretrainedError(f"{path}: outputs have shape {outputs.shape}, recorded are {expected.shape}.")
     error = float(np.abs(outputs - expected).max() / max(np.abs(expected).max(), np.finfo("float32").tiny))

@@ -71,7 +71,7 @@ def pad(shop: Workshop, layer: GroupLayer, tensor, windows, strides, value: floa
     """Pads (batch, *spatial, channels) as the layer does; returns it with the padding left to the next layer."""
     sizes = tuple(tensor.shape[1:-1])
     pairs = paddings(layer, sizes, windows, strides)
-    if pairs is None or layer._is_same(sizes, windows, strides, pairs):
+    if pairs is None or layer._is_same(tensor, windows, strides, pairs):
         return tensor, "same"
     return add_border(shop, layer, tensor, pairs, value, part), "valid"
 

@@ -26,7 +26,7 @@ def test_16_bits_are_scaled_to_8(suffix, tmp_path):
 def test_8_bits(mode, tmp_path):
     file = tmp_path / "grey.PNG"
     image = Image.fromarray(GREYS)
-    (image.convert(mode) if mode != "LA" else Image.merge("LA", (image, image))).save(file)
+    image.convert(mode).save(file)
     expected = np.where(GREYS > 127, 255, 0) if mode == "1" else GREYS
     found = read_picture(file, 1)
     assert found.dtype == np.uint8
@@ -46,11 +46,49 @@ def test_32_bits_are_refused(dtype, message, tmp_path):
         read_picture(file, 1)
 
 
-def test_pages_are_refused(tmp_path):
-    file = tmp_path / "stack.tif"
-    image = Image.fromarray(GREYS)
-    image.save(file, save_all=True, append_images=[image, image])
-    with pytest.raises(ValueError, match=r"stack\.tif' cannot be read as an image: it has 3 pages"):
+@pytest.mark.parametrize(
+    ("suffix", "what"), [("tif", "pages"), ("gif", "frames"), ("png", "frames"), ("webp", "frames")]
+)
+def test_pages_and_frames_are_refused(suffix, what, tmp_path):
+    file = tmp_path / f"stack.{suffix}"
+    images = [Image.fromarray(np.roll(GREYS, step)) for step in range(3)]
+    images[0].save(file, save_all=True, append_images=images[1:])
+    with pytest.raises(ValueError, match=rf"stack\.{suffix}' cannot be read as an image: it has 3 {what}"):
+        read_picture(file, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "lzw.tif", "webp"])
+def test_pictures_are_read_upright(suffix, orientation, tmp_path):
+    """As whoever labelled it saw it, on a screen that knows EXIF."""
+    upright = np.zeros((16, 24), "uint8")
+    upright[:8, :12] = 255
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[274] = orientation
+    file = tmp_path / f"photo.{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).save(
+        file, exif=exif, **({"compression": "tiff_lzw"} if "lzw" in suffix else {})
+    )
+    assert sizes_of(file, 2) == upright.shape
+    np.testing.assert_allclose(read_picture(file, 1).astype(int), upright, atol=40)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_transparent_pictures_are_refused(mode, tmp_path):
+    file = tmp_path / "strokes.png"
+    strokes = Image.fromarray(np.stack([np.zeros_like(GREYS), GREYS], axis=-1)).convert("RGBA")
+    strokes.convert(mode).save(file, **({"transparency": 0} if mode == "P" else {}))
+    with pytest.raises(ValueError, match=r"strokes\.png' cannot be read as an image: parts of it are transparent"):
         read_picture(file, 1)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,11 +47,33 @@ def test_forms(preprocess, form):
         (np.full((28, 28), 256), "values 0 to 255"),
         (np.full((28, 28), np.nan), "values 0 to 255, got nan"),
         (np.full((28, 28), "a"), "Images are numbers"),
+        (np.full((28, 28), 0.5), "values 0 to 255, got float64 values up to 0.5, as if they were scaled already"),
+        (np.full((28, 28), True), "values 0 to 255, got bool values up to True, .* multiply them by 255"),
     ],
 )
 def test_wrong_images(preprocess, images, message):
     with pytest.raises(ValueError, match=message):
         preprocess(images)
+
+
+def test_dark_on_light(preprocess, tmp_path):
+    images = digits()[0][:3]
+    inverting = dataclasses.replace(preprocess, inverted=True)
+    np.testing.assert_array_equal(inverting(255 - images), preprocess(images))
+    inverting.save(tmp_path / "preprocessor.json")
+    assert Preprocessor.load(tmp_path / "preprocessor.json") == inverting
+    assert inverting.describe() == "of 28 x 28 pixels and 1 channel, values 0 to 255, dark on light"
+    with pytest.raises(ValueError, match="inverted is True or False, got 1"):
+        dataclasses.replace(preprocess, inverted=1)
+
+
+def test_tensors_without_values(preprocess):
+    """As in tf.data.Dataset.map; those with values are arrays."""
+    image = keras.Input((28, 28, 1))
+    with pytest.raises(ValueError, match="Images are an array with values, got KerasTensor"):
+        preprocess(image)
+    values = keras.ops.zeros((2, 28, 28, 1))
+    assert preprocess(values).shape == (2, 28, 28, 1)
 
 
 def test_files(preprocess, tmp_path):

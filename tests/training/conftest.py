@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from groco.data import digits
+from training import processor
 from training.datasets import rotated_mnist
 
 
@@ -19,6 +20,12 @@ def mnist_file(tmp_path_factory):
             rotated_mnist, "MNIST_SHA256", {*rotated_mnist.MNIST_SHA256, rotated_mnist.sha256(x, y.astype(np.uint8))}
         )
         yield path
+
+
+@pytest.fixture(autouse=True)
+def _memory_is_given_back(monkeypatch):
+    """What a training run asks of the allocator would hold for all tests after it."""
+    monkeypatch.setattr(processor, "keep_freed_memory", lambda: None)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_killed_within_an_epoch_and_resumed(signal, status, unbroken, tmp_path):
     """A process of its own dies while it makes the third batch of the fourth epoch; another one goes on."""
     command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(tmp_path), *FULL]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "DIE_AT": f"3 2 {signal}"}
-    killed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    killed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert killed.returncode == status, killed.stderr
     assert ("--resume goes on from the last checkpoint" in killed.stderr) == (signal == "SIGTERM")
     assert [line["epoch"] for line in _history(tmp_path)] == ["1", "2", "3"]
@@ -267,5 +267,5 @@ def test_no_tensorflow_on_other_backends(backend, tmp_path):
     pytest.importorskip(backend)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
     command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(tmp_path), "--set", "epochs=1"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from training.datasets import rotated_mnist
 CANDIDATES = [
     Path(os.environ.get("MNIST_FILE", "")),
     Path(__file__).parents[3] / "shared/data/mnist/mnist.npz",
-    Path.home() / ".keras/datasets/mnist.npz",
+    Path(os.path.expanduser("~/.keras/datasets/mnist.npz")),
 ]
 MNIST = next((path for path in CANDIDATES if path.is_file()), None)
 
