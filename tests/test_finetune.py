@@ -12,7 +12,7 @@ from PIL import Image
 
 import groco
 from groco import cli
-from groco.cli.finetuning import OPTIONS
+from groco.cli.finetuning import OPTIONS, _default_output
 from groco.finetuning import tuning
 from groco.finetuning.batches import Batches, make_augmentations
 from groco.finetuning.data import read_examples, split_examples
@@ -618,6 +618,11 @@ def test_images_dark_on_light(classifier, rng, tmp_path, eager):
     assert "dark on light" in (tmp_path / "p4cnn.dark" / "README.md").read_text()
     again = groco.finetune(tmp_path / "p4cnn.dark", (images, labels), invert=True, **options)
     assert not again.preprocessor.inverted
+
+
+def test_the_default_name_is_none_of_a_model_that_comes_with_groco(tmp_path):
+    for data, expected in (("rotmnist", "p4cnn.rotmnist_tuned"), ("My cells", "p4cnn.my_cells")):
+        assert str(_default_output("p4cnn.rotmnist", str(tmp_path / data))) == expected
 
 
 def test_numbers_of_numpy(classifier, rng, tmp_path, eager):

@@ -182,9 +182,7 @@ def _prepare_file(file: Path, preprocess: Preprocessor) -> np.ndarray:
 
 
 def _prepare_arrays(images, preprocess: Preprocessor, where: str) -> np.ndarray:
-    if not np.iterable(images):
-        raise ValueError(f"{where}: images are an array, or several, got {type(images).__name__}.")
-    if not len(images):
+    if not _number(images, "images", where):
         raise ValueError(f"{where} has no images.")
     if preprocess.resize:
         images = resize_images(images, preprocess, where)
@@ -200,13 +198,19 @@ def _prepare_arrays(images, preprocess: Preprocessor, where: str) -> np.ndarray:
         raise ValueError(f"{where}: {error}") from None
 
 
+def _number(items, what: str, where: str) -> int:
+    try:
+        return len(items)
+    except TypeError:
+        raise ValueError(f"{where}: {what} are an array, or several, got {type(items).__name__}.") from None
+
+
 def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, where: str) -> np.ndarray:
     """Arrays of masks that go with images of those sizes, resized as they are."""
     rank = len(preprocess.size)
-    if not np.iterable(masks):
-        raise ValueError(f"{where}: masks are an array, or several, got {type(masks).__name__}.")
-    if len(masks) != len(shapes):
-        raise ValueError(f"{where} has {len(shapes)} images and {len(masks)} masks.")
+    number = _number(masks, "masks", where)
+    if number != len(shapes):
+        raise ValueError(f"{where} has {len(shapes)} images and {number} masks.")
     fitted = []
     for index, (item, shape) in enumerate(zip(masks, shapes, strict=True)):
         mask = np.asarray(item)

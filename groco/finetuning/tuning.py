@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from groco.pretrained.manifest import PretrainedError, list_pretrained
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
+NUMBER = (int, float, np.number)
 GOLDEN_INPUTS, GOLDEN_SIZE = 4, 64  # their number, and the size where the model takes any
 
 
@@ -194,9 +194,9 @@ def finetune(
     tuned = FineTuned(model, preprocess, scores, history, len(train), len(held))
     if output is None:
         return tuned
-    size = None if size is None else preprocess.size
+    given = None if size is None else preprocess.size
     settings = {
-        "validation_split": validation_split, "classes": classes, "size": size, "window": window, "invert": invert,
+        "validation_split": validation_split, "classes": classes, "size": given, "window": window, "invert": invert,
         "invert_masks": invert_masks, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "freeze": freeze, "augment": augment, "from_scratch": from_scratch, "seed": seed,
     }  # fmt: skip
@@ -250,9 +250,9 @@ def _check_settings(epochs, batch_size, learning_rate, freeze, validation_split,
             raise ValueError(f"{key} is a whole number of {at_least} or more, got {value!r}.")
     if freeze > epochs:
         raise ValueError(f"freeze is at most the number of epochs, {epochs}, got {freeze}.")
-    if not (isinstance(learning_rate, Real) and 0 < learning_rate < math.inf):
+    if not (isinstance(learning_rate, NUMBER) and 0 < learning_rate < math.inf):
         raise ValueError(f"learning_rate is a number above 0, got {learning_rate!r}.")
-    if splits and not (isinstance(validation_split, Real) and 0 < validation_split < 1):
+    if splits and not (isinstance(validation_split, NUMBER) and 0 < validation_split < 1):
         raise ValueError(f"validation_split is a number between 0 and 1, got {validation_split!r}.")
 
 

@@ -11,7 +11,7 @@ from tests.cli.conftest import NAME
 
 def test_plot(files, run, tmp_path):
     picture = tmp_path / "new" / "maps.png"
-    status, out, _ = run("plot", NAME, files[0][0], "--output", picture)
+    status, out, _ = run("plot", NAME, files[0][0], "--output", picture.with_suffix(""))
     assert (status, out) == (0, f"{picture}\n")
     with Image.open(picture) as image:
         wide = image.size

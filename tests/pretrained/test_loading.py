@@ -105,6 +105,17 @@ def test_what_cannot_be_changed():
         groco.from_pretrained(NAME, num_classes=3, input_shape=(28, 28, 3))
     with pytest.raises(PretrainedError, match="does not fit"):
         groco.from_pretrained(NAME, width=11)
+    with pytest.raises(PretrainedError, match=r"no argument num_clases; it has .*num_classes"):
+        groco.from_pretrained(NAME, num_clases=3)
+    with pytest.raises(PretrainedError, match=r"p4cnn\.rotmnist cannot be made with other arguments: .*filters"):
+        groco.from_pretrained(NAME, num_classes=0)
+
+
+def test_a_folder_of_the_name_of_a_model_that_comes_with_groco(copied, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(copied.parent)
+    with caplog.at_level(logging.WARNING, "groco"):
+        assert groco.verify(copied.name).vouched
+    assert f"{NAME} is the model that comes with groco, not the folder here, which is ./{NAME}" in caplog.text
 
 
 def test_unknown_names():
