@@ -48,11 +48,13 @@ def exact_float32() -> Iterator[None]:
 
 @contextlib.contextmanager
 def single_precision() -> Iterator[None]:
-    """What is built and computed is float32, in full, whatever the dtype policy is."""
-    policy = keras.config.dtype_policy()
+    """What is built and computed is float32, in full, whatever Keras is set to."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     try:
         with exact_float32():
             yield
     finally:
+        keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)

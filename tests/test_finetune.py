@@ -3,6 +3,7 @@
 import errno
 import inspect
 import json
+import logging
 import tempfile
 
 import keras
@@ -19,6 +20,7 @@ from groco.finetuning.data import read_examples, split_examples
 from groco.finetuning.tasks import dice
 from groco.models import create_model
 from groco.pretrained import Preprocessor, PretrainedError
+from groco.pretrained import folder as folder_module
 from groco.pretrained.folder import write_folder
 from groco.pretrained.loading import head_layers
 from groco.testing import assert_equivariant
@@ -607,7 +609,7 @@ def test_a_model_that_no_folder_can_be_made_of_is_not_lost(classifier, tmp_path,
     assert keras.saving.load_model(rescued, compile=False).output_shape == (None, 2)
 
 
-def test_images_dark_on_light(classifier, rng, tmp_path, eager):
+def test_images_dark_on_light(classifier, rng, tmp_path, eager, caplog):
     """The preprocessor of what was trained on inverted images inverts them, and not if they are inverted again."""
     images, labels = _squares(4, rng)
     options = {"epochs": 1, "seed": 3, "verbose": 0}
@@ -615,14 +617,33 @@ def test_images_dark_on_light(classifier, rng, tmp_path, eager):
     dark = groco.finetune(classifier, (255 - images, labels), invert=True, output=tmp_path / "p4cnn.dark", **options)
     np.testing.assert_array_equal(dark.preprocessor(255 - images), light.preprocessor(images))
     assert groco.preprocessor(tmp_path / "p4cnn.dark").inverted
-    assert "dark on light" in (tmp_path / "p4cnn.dark" / "README.md").read_text()
-    again = groco.finetune(tmp_path / "p4cnn.dark", (images, labels), invert=True, **options)
+    assert "which the preprocessor inverts" in (tmp_path / "p4cnn.dark" / "README.md").read_text()
+    with caplog.at_level(logging.WARNING, "groco"):
+        again = groco.finetune(tmp_path / "p4cnn.dark", (images, labels), invert=True, **options)
     assert not again.preprocessor.inverted
+    assert "inverts images already; with invert=True they are taken as they are" in caplog.text
 
 
 def test_the_default_name_is_none_of_a_model_that_comes_with_groco(tmp_path):
     for data, expected in (("rotmnist", "p4cnn.rotmnist_tuned"), ("My cells", "p4cnn.my_cells")):
         assert str(_default_output("p4cnn.rotmnist", str(tmp_path / data))) == expected
+
+
+def test_a_folder_that_appears_while_it_is_written_is_left_alone(classifier, tmp_path, rng, monkeypatch, eager):
+    """Of another process; what was trained is elsewhere."""
+    golden_error, output = folder_module.golden_error, tmp_path / "p4cnn.squares"
+
+    def meanwhile(*args):
+        output.mkdir(exist_ok=True)
+        (output / "of another").write_text("kept")
+        return golden_error(*args)
+
+    monkeypatch.setattr(folder_module, "golden_error", meanwhile)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(OSError, match="the trained model is in"):
+        groco.finetune(classifier, _squares(4, rng), epochs=1, output=output, verbose=0)
+    assert [file.name for file in output.iterdir()] == ["of another"]
 
 
 def test_numbers_of_numpy(classifier, rng, tmp_path, eager):

@@ -18,6 +18,8 @@ def _settings():
         return jax.config.jax_default_matmul_precision
     import torch
 
+    if not hasattr(torch.backends.cudnn, "conv"):  # before 2.9
+        return torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
     return torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
 
 
@@ -32,8 +34,11 @@ def test_no_tf32_and_as_before_after_it():
 
 
 def test_policy():
-    keras.config.set_dtype_policy("mixed_bfloat16")  # what all tests share sets it back
+    keras.config.set_floatx("float16")  # what all tests share sets it back
+    keras.config.set_dtype_policy("mixed_bfloat16")
     with single_precision():
+        assert keras.Input((1,)).dtype == "float32"
         assert keras.layers.Dense(1).compute_dtype == "float32"
         assert _settings() in (False, "highest", ("ieee", "ieee"))
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert keras.config.floatx() == "float16"

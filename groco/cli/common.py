@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -26,6 +27,16 @@ def add_name(parser: argparse.ArgumentParser, **kwargs) -> None:
         help="a trained model (see `groco list`), hf://organisation/name[@revision], or a folder",
         **kwargs,
     )
+
+
+def load_preprocessor(name: str, invert: bool):
+    """The preprocessor of a model; with `invert` that of images whose contrast is the other way round."""
+    from groco.pretrained.preprocessor import preprocessor
+
+    preprocess = preprocessor(name)
+    if invert and preprocess.inverted:
+        print(f"groco: {name} inverts images by itself; with --invert they are taken as they are", file=sys.stderr)
+    return dataclasses.replace(preprocess, inverted=preprocess.inverted != invert)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groco.cli.common import CommandError, add_name, new_picture, start_keras
+from groco.cli.common import CommandError, add_name, load_preprocessor, new_picture, start_keras
 
 
 def add_commands(commands) -> None:
@@ -28,12 +28,12 @@ def add_commands(commands) -> None:
 def _plot(options) -> int:
     start_keras()
     from groco.plotting import plot_feature_maps, signal_layers
-    from groco.pretrained import from_pretrained, preprocessor
+    from groco.pretrained import from_pretrained
 
-    preprocess, model = preprocessor(options.name), from_pretrained(options.name)
+    preprocess, model = load_preprocessor(options.name, options.invert), from_pretrained(options.name)
     if len(preprocess.size) != 2:
         raise CommandError(f"{options.name} is for volumes; only maps of images are drawn")
-    image = preprocess.read([options.image], options.invert)[0]
+    image = preprocess.read([options.image])[0]
     layers = {name: group for name, group in signal_layers(model).items() if group.order > 1}
     if not layers:
         raise CommandError(f"{options.name} has no layer that writes signals on a group: it is a planar net")

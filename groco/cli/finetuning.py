@@ -43,7 +43,11 @@ def add_commands(commands) -> None:
     )
     parser.add_argument("--test", metavar="PATH", help="measure on this, not on a share of the data")
     parser.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="where the model goes (default: ARCHITECTURE.DATA, here)"
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where the model goes: a new folder, not of the name of a model that comes with groco "
+        "(default: ARCHITECTURE.DATA, here)",
     )
     parser.add_argument(
         "--size", type=_size, metavar="HxW", help="resize images to this height and width, or to N x N pixels by N"

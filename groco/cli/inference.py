@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from groco.cli.common import CommandError, add_json, add_name, start_keras, write_json, write_table
+from groco.cli.common import CommandError, add_json, add_name, load_preprocessor, start_keras, write_json, write_table
 
 BATCH = 100
 
@@ -53,9 +53,7 @@ def _load(name: str):
 def _predict(options) -> int:
     if options.top < 1:
         raise CommandError(f"--top is at least 1, got {options.top}")
-    from groco.pretrained.preprocessor import preprocessor
-
-    preprocess = preprocessor(options.name)
+    preprocess = load_preprocessor(options.name, options.invert)
     for path in options.images:  # all is in order before anything is computed or written
         preprocess.read([path])
     if preprocess.task == "segmentation":
@@ -64,7 +62,7 @@ def _predict(options) -> int:
         raise CommandError(f"{options.name} classifies whole images; --output and --probabilities are for segmentation")
     model, decoded = _load(options.name), []
     for batch in _batches(options.images, preprocess):
-        outputs = model.predict(preprocess(preprocess.read(batch, options.invert)), verbose=0)
+        outputs = model.predict(preprocess(preprocess.read(batch)), verbose=0)
         decoded += preprocess.decode(outputs, options.top)
     if options.json:
         write_json(
@@ -107,7 +105,7 @@ def _segment(options, preprocess) -> int:
     model, found = _load(options.name), []
     options.output.mkdir(parents=True, exist_ok=True)
     for path, target in zip(options.images, targets, strict=True):
-        image = preprocess(preprocess.read([path], options.invert))
+        image = preprocess(preprocess.read([path]))
         probabilities = preprocess.probabilities(model.predict(image, verbose=0))[0]
         if preprocess.resize:  # the map is of the size of its image
             probabilities = resize_image(probabilities, sizes_of(Path(path), len(preprocess.size)))
@@ -149,9 +147,7 @@ def _write_map(path: Path, values: np.ndarray, preprocess) -> None:
 
 
 def _evaluate(options) -> int:
-    from groco.pretrained.preprocessor import preprocessor
-
-    preprocess = preprocessor(options.name)
+    preprocess = load_preprocessor(options.name, options.invert)
     if preprocess.task == "segmentation":
         return _evaluate_segmentation(options, preprocess)
     from groco.cli.labelled import read_labelled
@@ -164,7 +160,7 @@ def _evaluate(options) -> int:
             raise CommandError(f"{options.name} is no model of digits; say where its images are with --data")
         source = "the 1,000 digits of groco"
     else:
-        images, labels = read_labelled(options.data, preprocess, options.invert)
+        images, labels = read_labelled(options.data, preprocess)
         source = str(options.data)
     prepared = preprocess(images)
     model = _load(options.name)
@@ -188,7 +184,7 @@ def _evaluate_segmentation(options, preprocess) -> int:
         raise CommandError(f"say where the images and masks for {options.name} are with --data")
     classes = [1] if len(preprocess.classes) == 1 else list(range(len(preprocess.classes)))
     examples = points = wrong = 0
-    pairs = read_masked(options.data, preprocess, options.invert, options.invert_masks)
+    pairs = read_masked(options.data, preprocess, options.invert_masks)
     model = _load(options.name)
     both, either = np.zeros(len(classes)), np.zeros(len(classes))  # of the prediction and the mask, for each class
     for images, mask in pairs:

@@ -22,7 +22,7 @@ from groco.pretrained.labelled import (
 )
 
 
-def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def read_labelled(path: Path, preprocess) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels from a folder with one folder per class, or from an .npz with `images` and `labels`.
 
     Raises:
@@ -41,7 +41,7 @@ def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndar
                 f"it knows {', '.join(preprocess.classes)}"
             )
         labels = np.array([preprocess.classes.index(file.parent.name) for file in files])
-        return preprocess.read(files, invert), labels
+        return preprocess.read(files), labels
     images, labels = read_npz(path, "labels")
     if len(images) != len(labels) or not len(labels) or labels.ndim != 1:
         raise CommandError(f"{str(path)!r} has {len(images)} images and labels of shape {labels.shape}")
@@ -52,12 +52,10 @@ def read_labelled(path: Path, preprocess, invert: bool = False) -> tuple[np.ndar
         which = f"0 to {len(known) - 1}" if counted else ", ".join(known)
         raise CommandError(f"{str(path)!r} has labels that are not {which}")
     indices, _ = encode_labels(labels, len(images), preprocess.classes, str(path), named)
-    return _fitted(images, preprocess, invert, path), indices
+    return _fitted(images, preprocess, path), indices
 
 
-def read_masked(
-    path: Path, preprocess, invert: bool = False, invert_masks: bool = False
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def read_masked(path: Path, preprocess, invert_masks: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """One image (1, *size, channels) after the other with its mask (*size) of classes.
 
     They are from a folder with the folders `images` and `masks`, in which the files of a pair have one name but for
@@ -70,22 +68,22 @@ def read_masked(
     """
     if path.is_dir():
         pairs = list_pairs(path)
-        return (_pair(image, mask, preprocess, invert, invert_masks) for image, mask in pairs)
+        return (_pair(image, mask, preprocess, invert_masks) for image, mask in pairs)
     images, masks = read_npz(path, MASKS)
     if len(images) != len(masks) or not len(images):
         raise CommandError(f"{str(path)!r} has {len(images)} images and {len(masks)} masks")
     sizes = images.shape[1 : 1 + len(preprocess.size)]
-    fitted = _fitted(images, preprocess, invert, path)
+    fitted = _fitted(images, preprocess, path)
     return (
         (fitted[i : i + 1], _mask(masks[i], sizes, preprocess, invert_masks, f"mask {i} of {str(path)!r}"))
         for i in range(len(images))
     )
 
 
-def _pair(image: Path, mask: Path, preprocess, invert: bool, invert_masks: bool) -> tuple[np.ndarray, np.ndarray]:
+def _pair(image: Path, mask: Path, preprocess, invert_masks: bool) -> tuple[np.ndarray, np.ndarray]:
     rank = len(preprocess.size)
     sizes, found = sizes_of(image, rank), read_mask(mask, rank)
-    return preprocess.read([image], invert), _mask(found, sizes, preprocess, invert_masks, str(mask))
+    return preprocess.read([image]), _mask(found, sizes, preprocess, invert_masks, str(mask))
 
 
 def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str) -> np.ndarray:
@@ -103,7 +101,6 @@ def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str)
     return mask
 
 
-def _fitted(images: np.ndarray, preprocess, invert: bool, path: Path) -> np.ndarray:
-    """Images of an array as they would be read from files: inverted if asked for, and of the model's size."""
-    images = preprocess.invert(images) if invert else images
+def _fitted(images: np.ndarray, preprocess, path: Path) -> np.ndarray:
+    """Images of an array as they would be read from files: of the model's size."""
     return np.stack(resize_images(list(images), preprocess, str(path))) if preprocess.resize else images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import os
 import shlex
@@ -30,6 +31,7 @@ from groco.pretrained.manifest import PretrainedError, list_pretrained
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
+_log = logging.getLogger("groco")
 NUMBER = (int, float, np.number)
 GOLDEN_INPUTS, GOLDEN_SIZE = 4, 64  # their number, and the size where the model takes any
 
@@ -94,7 +96,8 @@ def finetune(
             have the index of one of several classes. Files are images, or arrays of NumPy (.npy).
         test: data of the same kind to measure on, or None to hold out a share.
         validation_split: the share that is held out: of each class, or of all pairs of images and masks.
-        output: the folder to save the model in, which must not exist; None to save nothing.
+        output: the folder to save the model in, which must not exist, nor have the name of a model that comes with
+            groco; None to save nothing.
         classes: names of the classes, where the data has numbers only.
         size: (height, width), or one number for both: images are resized to it, here and whenever the preprocessor
             reads files, and the model is built for it. By default images must have the size that the model has.
@@ -134,9 +137,10 @@ def finetune(
     """
     _check_settings(epochs, batch_size, learning_rate, freeze, validation_split, test is None, window, seed)
     # Which may be NumPy's, and are written down.
-    epochs, freeze, seed, learning_rate = int(epochs), int(freeze), int(seed), float(learning_rate)
+    epochs, freeze, seed = int(epochs), int(freeze), int(seed)
+    learning_rate, validation_split = float(learning_rate), float(validation_split)
     batch_size, window = (None if number is None else int(number) for number in (batch_size, window))
-    for path in (data, test, output):
+    for path in (name, data, test, output):
         if isinstance(path, (str, Path)):
             check_text(str(path))
     output = None if output is None else _check_output(Path(output))
@@ -146,7 +150,9 @@ def finetune(
     description = read_description(source.folder / DESCRIPTION)
     known = Preprocessor.load(source.folder / PREPROCESSOR)
     preprocess = known if size is None else replace(known, size=_spatial(size, known), multiple_of=1, resize=True)
-    preprocess = replace(preprocess, inverted=known.inverted != invert)
+    preprocess = replace(preprocess, inverted=known.inverted != bool(invert))
+    if invert and known.inverted:
+        _log.warning("%s inverts images already; with invert=True they are taken as they are.", source.label)
     if known.task != "segmentation" and (window is not None or invert_masks):
         raise ValueError(f"{source.label} is for {known.task}; windows and inverted masks are for segmentation.")
 
@@ -227,16 +233,15 @@ def _write_or_rescue(write: functools.partial[Path], output: Path) -> Path:
     try:
         return write(output)
     except Exception as error:  # whatever it is, the model is worth hours
-        folder = Path(tempfile.mkdtemp(prefix="groco-"))
-        rescue = folder / output.name
         try:
-            write(rescue)
-        except Exception:
-            rescue = folder / "model.keras"
+            folder = Path(tempfile.mkdtemp(prefix="groco-"))
             try:
-                write.keywords["model"].save(rescue)
+                rescue = write(folder / output.name)
             except Exception:
-                raise error from None
+                rescue = folder / "model.keras"
+                write.keywords["model"].save(rescue)
+        except Exception:
+            raise error from None
         message = f"{str(output)!r} cannot be written ({error}); the trained model is in {str(rescue)!r}."
         raise OSError(message) from error
 

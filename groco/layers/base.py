@@ -286,8 +286,8 @@ class GroupLayer(keras.layers.Layer):
 
     @staticmethod
     def _is_same(inputs, windows, strides, paddings) -> bool:
-        # In bfloat16 oneDNN, which TensorFlow takes on a CPU, reads and writes beyond the arrays for the gradient by
-        # the kernel where it pads in 3-D and windows are not much smaller than the inputs.
+        # In bfloat16 oneDNN, which TensorFlow and PyTorch take on a CPU, reads and writes beyond the arrays where it
+        # pads in 3-D and windows are not much smaller than the inputs. What CPUs with float16 do is not known.
         careful = len(windows) == 3 and keras.backend.standardize_dtype(inputs.dtype) in ("bfloat16", "float16")
         for size, window, stride, pair in zip(inputs.shape[1:-1], windows, strides, paddings, strict=True):
             if stride > 1 and (size is None or size <= stride):

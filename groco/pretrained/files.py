@@ -57,7 +57,7 @@ def open_picture(file: Path) -> Iterator:
     Raises:
         ValueError: if it is none, or what is done with it fails.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         # By a stream: with a name Pillow 13 maps uncompressed TIFF into memory, and turns what is not yet in order.
@@ -66,6 +66,8 @@ def open_picture(file: Path) -> Iterator:
                 kind = "frames" if image.format in _ANIMATED else "pages"
                 raise ValueError(f"it has {image.n_frames} {kind}; save each as a file of its own")
             yield image
+    except UnidentifiedImageError:
+        raise ValueError(f"{str(file)!r} cannot be read as an image: it is in no format that Pillow knows") from None
     except Exception as error:  # whatever a damaged file makes Pillow raise
         raise ValueError(f"{str(file)!r} cannot be read as an image: {first_line(error)}") from None
 

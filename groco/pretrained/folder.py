@@ -60,10 +60,10 @@ def write_folder(
     if folder.exists() and not replace:
         raise FileExistsError(f"{str(folder)!r} exists already; remove it or give another name.")
     with single_precision():
-        return _write(folder, model, architecture, arguments, preprocessor, information, golden)
+        return _write(folder, model, architecture, arguments, preprocessor, information, golden, replace)
 
 
-def _write(folder: Path, model, architecture, arguments, preprocessor, information, golden) -> Path:
+def _write(folder: Path, model, architecture, arguments, preprocessor, information, golden, replace: bool) -> Path:
     clean = create_model(architecture, **arguments)
     clean.set_weights(model.get_weights())
     description = {
@@ -88,7 +88,7 @@ def _write(folder: Path, model, architecture, arguments, preprocessor, informati
         check_card(new / CARD, folder.name, description)
         source = Source(str(folder), new, None)
         golden_error(source, load_from(source))
-        if folder.exists():
+        if folder.exists() and replace:
             folder.rename(old)
         try:
             new.rename(folder)

@@ -13,21 +13,21 @@ from groco.pretrained.files import IMAGE_SUFFIXES, is_array, open_picture, read_
 from groco.pretrained.preprocessor import Preprocessor, resize_image
 
 IMAGES, MASKS = "images", "masks"
+_OF_WINDOWS = ("Thumbs.db", "desktop.ini")
 
 _log = logging.getLogger("groco")
 
 
 def list_files(folder: Path) -> list[Path]:
     """The image and array files of a folder, sorted, without hidden ones; the log says of what else is there."""
-    visible = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    visible = sorted(f for f in folder.iterdir() if not f.name.startswith(".") and f.name not in _OF_WINDOWS)
     files = [file for file in visible if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
-    if left_out := [file.name for file in visible if file not in files]:
+    if others := sorted(set(visible) - set(files)):
         _log.warning(
-            "%s: %d files or folders are not read, %s%s: their names do not end as those of images (%s).",
+            "%s: %d files or folders are not read, the first is %s. Images are files whose names end in %s.",
             folder,
-            len(left_out),
-            left_out[0],
-            ", ..." if len(left_out) > 1 else "",
+            len(others),
+            others[0].name,
             ", ".join(IMAGE_SUFFIXES),
         )
     return files
@@ -59,8 +59,8 @@ def list_pairs(folder: Path) -> list[tuple[Path, Path]]:
 def read_mask(file: Path, rank: int) -> np.ndarray:
     """A mask of `rank` axes; of several channels, if they are equal, as of a grey image saved in colour.
 
-    Of a picture with a palette the numbers of the colours, unless it has only black and white; what is transparent has
-    the colour that it has.
+    Of a picture with a palette the numbers of the colours; of black and white ones 0 and 1, whichever is first. What is
+    transparent has the colour that it has.
 
     Raises:
         ValueError: if it cannot be read, or has not one value at each point.
@@ -69,7 +69,7 @@ def read_mask(file: Path, rank: int) -> np.ndarray:
         mask = read_array(file)
     else:
         with open_picture(file) as image:
-            mask = np.asarray(_without_palette(upright(image)))
+            mask = _values(upright(image))
     if mask.ndim == rank + 1 and (mask == mask[..., :1]).all():
         mask = mask[..., 0]
     if mask.ndim != rank:
@@ -77,14 +77,16 @@ def read_mask(file: Path, rank: int) -> np.ndarray:
     return mask
 
 
-def _without_palette(image):
-    """The mask of Pillow, grey if its colours are black and white, which may be in either order in a palette."""
+def _values(image) -> np.ndarray:
+    """Those of a mask of Pillow. Programs that reduce colours put white first, or black."""
     if image.mode in ("LA", "RGBA"):
-        return image.convert(image.mode.rstrip("A"))
+        return np.asarray(image.convert(image.mode.rstrip("A")))
     if image.mode != "P":
-        return image
-    colours = {*zip(*[iter(image.getpalette("RGB"))] * 3, strict=True)}
-    return image.convert("L") if colours <= {(0, 0, 0), (255, 255, 255)} else image
+        return np.asarray(image)
+    colours = [*zip(*[iter(image.getpalette("RGB"))] * 3, strict=True)]
+    if not set(colours) <= {(0, 0, 0), (255, 255, 255)}:
+        return np.asarray(image)
+    return np.asarray(image.convert("L")) // 255
 
 
 def read_npz(path: Path, labels: str) -> tuple[np.ndarray, np.ndarray]:

@@ -34,8 +34,8 @@ class Preprocessor:
         maximum: the largest value that an image can have; the smallest is 0.
         multiple_of: what sizes that are None must be divisible by.
         resize: whether images of another size are resized when they are read; the model was trained on such.
-        inverted: whether images come dark on light, and are prepared as `maximum - images`; the model was trained on
-            such.
+        inverted: whether `maximum - images` is prepared, as of images that are dark on light for a model that was first
+            trained on light on dark.
 
     Raises:
         ValueError: for anything else than that.
@@ -101,7 +101,7 @@ class Preprocessor:
             raise ValueError(f"Images are numbers 0 to {self.maximum}, got values of type {array.dtype}.")
         if array.size and not (array.min() >= 0 and array.max() <= self.maximum):
             raise ValueError(f"Images have values 0 to {self.maximum}, got {array.min()} to {array.max()}.")
-        if self.maximum > 1 and array.dtype.kind in "bf" and array.any() and array.max() <= 1:
+        if self.maximum > 1 and array.size and _is_scaled(array):
             raise ValueError(
                 f"Images have values 0 to {self.maximum}, got {array.dtype} values up to {array.max()}, as if "
                 f"they were scaled already; multiply them by {self.maximum}."
@@ -113,12 +113,12 @@ class Preprocessor:
         return ((array.astype(np.float32) - mean) / std).astype(np.float32)
 
     def describe(self) -> str:
-        """In words, of what form the images are: "of 28 x 28 pixels and 1 channel, values 0 to 255, dark on light"."""
+        """In words, of what form the images are: "of 28 x 28 pixels and 1 channel, values 0 to 255"."""
         free = f" (a multiple of {self.multiple_of})" if None in self.size and self.multiple_of > 1 else ""
         sizes = " x ".join("any" if n is None else str(n) for n in self.size)
         unit = "voxels" if len(self.size) == 3 else "pixels"
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        contrast = ", dark on light" if self.inverted else ""
+        contrast = ", which the preprocessor inverts" if self.inverted else ""
         return f"of {sizes} {unit}{free} and {channels}, values 0 to {self.maximum:g}{contrast}"
 
     def probabilities(self, outputs) -> np.ndarray:
@@ -159,14 +159,13 @@ class Preprocessor:
         rows = self.probabilities(outputs)
         return [[(self.classes[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]] for row in rows]
 
-    def read(self, paths: Sequence[str | Path], invert: bool = False) -> np.ndarray:
+    def read(self, paths: Sequence[str | Path]) -> np.ndarray:
         """Reads files, unprepared: images of any format that Pillow knows, or arrays of NumPy (.npy).
 
         Grey images of 16 bits are scaled to 8: divided by 257.
 
         Args:
             paths: the files; each must have the model's size, and all the same, unless the preprocessor resizes them.
-            invert: turn images that are dark on light where the model wants light on dark, or the other way round.
 
         Returns:
             (len(paths), *size, channels), uint8 for images.
@@ -182,8 +181,7 @@ class Preprocessor:
                     f"{str(path)!r} has shape {image.shape[:-1]}, {str(paths[0])!r} has {images[0].shape[:-1]}; "
                     "files of several sizes must be read one by one."
                 )
-        batch = np.stack(images) if images else np.empty((0, *(n or 0 for n in self.size), self.channels), np.uint8)
-        return self.invert(batch) if invert else batch
+        return np.stack(images) if images else np.empty((0, *(n or 0 for n in self.size), self.channels), np.uint8)
 
     def invert(self, images: np.ndarray) -> np.ndarray:
         """`maximum - images`: dark-on-light images as light-on-dark ones; of the same type where that holds them."""
@@ -292,7 +290,7 @@ def resize_image(image: np.ndarray, size: Sequence[int | None]) -> np.ndarray:
 
 def _as_array(images) -> np.ndarray:
     try:
-        return np.asarray(images)
+        return np.asarray(images.detach().cpu() if hasattr(images, "detach") else images)  # PyTorch's, on a GPU
     except Exception as error:  # each backend has its own for tensors that have no values yet
         if isinstance(images, list | tuple):
             raise
@@ -300,6 +298,13 @@ def _as_array(images) -> np.ndarray:
             f"Images are an array with values, got {type(images).__name__} ({first_line(error)}). Prepare them before "
             "they go into a pipeline, or in it through tf.numpy_function."
         ) from None
+
+
+def _is_scaled(array: np.ndarray) -> bool:
+    """Whether values are of 0 to 1: bools, or with fractions and none above. Few images are so dark."""
+    if array.dtype.kind == "f":
+        return bool(array.max() <= 1 and (array % 1 > 0).any())
+    return array.dtype == np.bool_
 
 
 def _plain(values):

@@ -66,7 +66,7 @@ def locate(
                 raise PretrainedError(f"{name} is a folder, which has no revision; got revision={revision!r}.")
             return _folder(Path(name))
         info = model_info(name)
-        if Path(name).is_dir():
+        if Path(name).is_dir() and Path(name).resolve() != model_folder(name).resolve():
             _log.warning("%s is the model that comes with groco, not the folder here, which is ./%s.", name, name)
         if revision is None or revision == info.revision:
             return Source(name, _verified(info, files, options), info)

@@ -12,6 +12,7 @@ from PIL import Image
 
 import groco
 from groco.data import digits
+from groco.pretrained.manifest import model_folder
 from tests.cli.conftest import NAME
 
 
@@ -45,6 +46,13 @@ def test_predict_dark_on_light(files, run, tmp_path):
         Image.fromarray(255 - np.asarray(image)).save(inverted)
     _, out, _ = run("predict", NAME, inverted, "--invert")
     assert out.split("\t")[1] == str(labels[1])
+    inverting = tmp_path / "p4cnn.dark"
+    shutil.copytree(model_folder(NAME), inverting)
+    replace(groco.preprocessor(NAME), inverted=True).save(inverting / "preprocessor.json")
+    for options, expected in (([inverted], ""), ([paths[1], "--invert"], "inverts images by itself")):
+        _, out, err = run("predict", inverting, *options)
+        assert out.split("\t")[1] == str(labels[1])
+        assert expected in err
 
 
 def test_segment(unet, run, tmp_path, rng):
