@@ -60,8 +60,12 @@ def test_images_pooled_from_signals_are_tested_on_the_whole_group(rng):
     errors = equivariance_errors(layer, signal)
     assert len(errors) == 8
     assert max(errors.values()) < 1e-6
-    # Its windows fit the trivial group alone, as told: 9 points of stride 2 are not mapped onto themselves.
-    assert equivariance_error(layer, np.pad(signal, ((0, 0), (0, 1), (0, 1), (0, 0), (0, 0)))) > 1e-2
+    # Its windows have to fit the whole group: 9 points of stride 2 are not mapped onto themselves.
+    odd = np.pad(signal, ((0, 0), (0, 1), (0, 1), (0, 0), (0, 0)))
+    with pytest.raises(ValueError, match="breaks equivariance to 'P4M' with height 9"):
+        layer(odd)
+    careless = GroupMaxPooling2D(2, group="P4M", subgroup="P1", keepdims=False, allow_non_equivariance=True)
+    assert equivariance_error(careless, odd) > 1e-2
     assert list(equivariance_errors(GroupConv2D(2, 3, group="P4M", subgroup="P1"), signal)) == ["e"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from groco.fourier.splitting import is_padded
 from groco.groups import Group, GroupLike, get_group
@@ -136,8 +137,8 @@ class GroupLayer(keras.layers.Layer):
         self.dilation_rate = self._per_axis("dilation_rate", dilation_rate)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise self._error(
-                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1, "
-                "as in Keras' convolutions."
+                f"strides={self.strides} and dilation_rate={self.dilation_rate} cannot both be above 1; dilate a layer "
+                "of stride 1, or subsample with a pooling after it."
             )
         self._check_equal_on_orbits("kernel_size", self.kernel_size)
         if not self.allow_non_equivariance:
@@ -196,6 +197,11 @@ class GroupLayer(keras.layers.Layer):
 
     # -- windows ---------------------------------------------------------------------------------------------------
 
+    @property
+    def _window_group(self) -> Group:
+        """The group whose elements must map the pattern of windows onto itself."""
+        return self.subgroup
+
     def _window_paddings(self, sizes, windows, strides) -> list[tuple]:
         """(before, after) for each spatial axis; None for both where it depends on a size not known yet.
 
@@ -203,18 +209,17 @@ class GroupLayer(keras.layers.Layer):
         """
         paddings = []
         for axis, (size, window, stride) in enumerate(zip(sizes, windows, strides, strict=True)):
-            mirrored = self.subgroup.mirrored_axes[axis]
-            if size is None:
-                if padding_rule.depends_on_size(self.padding, stride, mirrored):
-                    paddings.append((None, None))
-                    continue
-                size = window  # any will do
-                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
-            else:
-                total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
-                if size + total < window:
-                    raise self._error(self._too_small(axis, size, window))
-            if mirrored and not self.allow_non_equivariance and not padding_rule.is_exact(total, size, window, stride):
+            mirrored = self._window_group.mirrored_axes[axis]
+            if size is None and padding_rule.depends_on_size(self.padding, stride, mirrored):
+                paddings.append((None, None))
+                continue
+            judged = size is None or is_judged(size)
+            size = size if isinstance(size, int) else window  # any will do
+            total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
+            if judged and size + total < window:
+                raise self._error(self._too_small(axis, size, window))
+            strict = judged and mirrored and not self.allow_non_equivariance
+            if strict and not padding_rule.is_exact(total, size, window, stride):
                 raise self._error(self._broken(axis, size, window, stride))
             paddings.append((total // 2, total - total // 2))
         return paddings
@@ -229,7 +234,7 @@ class GroupLayer(keras.layers.Layer):
             if inputs.shape[axis + 1] is not None:
                 continue
             size = ops.shape(inputs)[axis + 1]
-            mirrored = self.subgroup.mirrored_axes[axis]
+            mirrored = self._window_group.mirrored_axes[axis]
             if paddings[axis][0] is None:
                 total = padding_rule.total_padding(self.padding, size, window, stride, mirrored, maximum=ops.maximum)
                 paddings[axis] = (total // 2, total - total // 2)
@@ -250,7 +255,7 @@ class GroupLayer(keras.layers.Layer):
     def _broken(self, axis: int, size: int | None, window: int, stride: int) -> str:
         got = f"{AXIS_NAMES[self.rank][axis]}{'' if size is None else f' {size}'}"
         message = (
-            f"padding={self.padding!r} breaks equivariance to {self.subgroup.name!r} with {got}, window {window} "
+            f"padding={self.padding!r} breaks equivariance to {self._window_group.name!r} with {got}, window {window} "
             f"((kernel - 1) * dilation + 1, or the pool), stride {stride}: "
         )
         remedies = []
@@ -290,9 +295,10 @@ class GroupLayer(keras.layers.Layer):
         # pads in 3-D and windows are not much smaller than the inputs. What CPUs with float16 do is not known.
         careful = len(windows) == 3 and keras.backend.standardize_dtype(inputs.dtype) in ("bfloat16", "float16")
         for size, window, stride, pair in zip(inputs.shape[1:-1], windows, strides, paddings, strict=True):
-            if stride > 1 and (size is None or size <= stride):
+            known = isinstance(size, int)
+            if stride > 1 and (not known or size <= stride):
                 return False  # not known; or one window, whose gradient oneDNN gets wrong in bfloat16
-            if careful and (size is None or size < 2 * (window - 1)):
+            if careful and (not known or size < 2 * (window - 1)):
                 return False
             total = padding_rule.total_padding("same", size or window, window, stride, False)
             if pair != (total // 2, total - total // 2):
@@ -358,6 +364,15 @@ def merge_last_axes(inputs):
 def split_last_axis(inputs, *lengths: int):
     """(..., a b) -> (..., a, b)."""
     return ops.reshape(inputs, (*ops.shape(inputs)[:-1], *lengths))
+
+
+def is_judged(size) -> bool:
+    """Whether it is the size of an input, which may be refused.
+
+    Keras calls layers of the user's own that have no `compute_output_shape`, and ours in them, with others where sizes
+    are not known: 83 and 89 on PyTorch, an expression on JAX. The sizes of the data are checked when it comes.
+    """
+    return isinstance(size, int) and not (keras.backend.backend() == "torch" and in_symbolic_scope())
 
 
 def is_int(value) -> bool:

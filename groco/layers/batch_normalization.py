@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -35,7 +35,7 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         That of the input.
 
     Raises:
-        ValueError: if `data_format` is neither, `momentum` is not from 0 to 1, or `axis` is given: which axis is
+        ValueError: if `data_format` is neither, `momentum` is no float from 0 to 1, or `axis` is given: which axis is
             normalised is known.
 
     Example:
@@ -55,9 +55,9 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
                 f"{type(self).__name__} takes neither axis, which data_format says, nor renorm; "
                 "keras.layers.BatchNormalization takes both."
             )
-        if not isinstance(momentum, (float, Real)) or not 0 <= momentum <= 1:
+        if not isinstance(momentum, Real) or isinstance(momentum, Integral) or not 0 <= momentum <= 1:
             raise ValueError(
-                f"{type(self).__name__}: momentum is a number from 0 to 1, got {momentum!r}. Which axis is normalised "
+                f"{type(self).__name__}: momentum is a float from 0 to 1, got {momentum!r}. Which axis is normalised "
                 "it does not take, as Keras' layer does in that place: data_format says it."
             )
         data_format = keras.config.image_data_format() if data_format is None else data_format
@@ -75,25 +75,18 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         return {**config, "data_format": self.data_format}
 
     def call(self, inputs, training=None, mask=None):
-        # Keras' own computes float64 in single precision on PyTorch and JAX.
-        if mask is not None:
-            mask = self._mask_of_elements(inputs, mask) if training and self.trainable else None
+        # Keras' own computes float64 in single precision on PyTorch and JAX, and takes masks for channels last.
+        training = bool(training and self.trainable)
+        mask = mask if training else None
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
         slow = self.axis == -1 and len(inputs.shape) > 3
-        if mask is not None or not (double or slow):
-            return super().call(inputs, training=training, mask=mask)
-        training = bool(training and self.trainable)
+        if mask is None and not (double or slow):
+            return super().call(inputs, training=training)
         if self.axis == -1:
-            return self._normalize(inputs, training)
-        return ops.moveaxis(self._normalize(ops.moveaxis(inputs, 1, -1), training), -1, 1)
+            return self._normalize(inputs, training, mask)
+        return ops.moveaxis(self._normalize(ops.moveaxis(inputs, 1, -1), training, mask), -1, 1)
 
-    def _mask_of_elements(self, inputs, mask):
-        """A mask of points, as layers in front of the lifting give it, is that of all elements of the group."""
-        if self.axis != -1 or len(mask.shape) != len(inputs.shape) - 2:
-            return mask
-        return ops.broadcast_to(ops.expand_dims(mask, -1), ops.shape(inputs)[:-1])
-
-    def _normalize(self, inputs, training: bool):
+    def _normalize(self, inputs, training: bool, mask=None):
         """Normalises (..., |group|, channels), or (batch, channels), with elements and channels in one axis."""
         copies = 1
         if len(inputs.shape) > 3:
@@ -105,8 +98,11 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         if len(inputs.shape) > 3:
             signal = ops.reshape(signal, (*ops.shape(inputs)[:-2], copies * channels))
         if training:
-            rows = ops.reshape(signal, (-1, copies * channels))
-            mean, variance = _combined_moments(rows, copies, channels, self.synchronized)
+            if mask is None:
+                rows = ops.reshape(signal, (-1, copies * channels))
+                mean, variance = _combined_moments(rows, copies, channels, self.synchronized)
+            else:
+                mean, variance = _masked_moments(ops.reshape(signal, ops.shape(inputs)), mask)
             self._follow(self.moving_mean, mean)
             self._follow(self.moving_variance, variance)
         else:
@@ -124,6 +120,23 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
 
     def _follow(self, moving, value) -> None:
         moving.assign(moving * self.momentum + ops.cast(value, moving.dtype) * (1.0 - self.momentum))
+
+
+def _masked_moments(signal, mask):
+    """Mean and variance of each channel, of (batch, *points[, |group|], channels) where the mask is True.
+
+    A mask of points, as layers in front of the lifting give it, is that of all elements of the group.
+    """
+    rank = len(signal.shape)
+    if len(mask.shape) not in (rank - 1, rank - 2):
+        raise ValueError(f"A mask has the axes of the signal but for channels and group, got {tuple(mask.shape)}.")
+    for _ in range(rank - len(mask.shape)):
+        mask = ops.expand_dims(mask, -1)
+    mask = ops.broadcast_to(ops.cast(mask, "bool"), ops.shape(signal))
+    axes = tuple(range(rank - 1))
+    number = ops.maximum(ops.sum(ops.cast(mask, signal.dtype), axes), 1.0)
+    mean = ops.sum(ops.where(mask, signal, 0.0), axes) / number
+    return mean, ops.sum(ops.square(ops.where(mask, signal - mean, 0.0)), axes) / number
 
 
 def _combined_moments(rows, copies, channels, synchronized):

@@ -90,7 +90,7 @@ class BaseGroupConv(ChoiceOfImplementation):
             outputs = self._fourier_conv(signal, self.kernel)
         else:
             outputs = self._dense_conv(signal, group_in)
-        return self._from_channels_last(self._add_bias_and_activate(outputs))
+        return self._finish(outputs)
 
     def _dense_conv(self, signal, group_in: Group | None):
         """The ordinary convolution with the expanded kernel."""

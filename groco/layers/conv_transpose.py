@@ -15,7 +15,8 @@ from keras import ops
 
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
-from groco.layers.base import AXIS_NAMES, merge_last_axes, split_last_axis
+from groco.layers.base import AXIS_NAMES, is_judged, merge_last_axes, split_last_axis
+from groco.layers.checked import checked
 from groco.layers.conv import BaseGroupConv
 
 
@@ -90,14 +91,19 @@ class BaseGroupConvTranspose(BaseGroupConv):
         self.built = True
 
     def call(self, inputs):
+        self._output_sizes(inputs.shape)  # sizes learned since the layer was built may be too small
         outputs = self._to_channels_last(inputs)
+        for axis, (window, crop) in enumerate(zip(self._windows, self._total_crops, strict=True)):
+            if outputs.shape[axis + 1] is None and window <= crop:
+                left = (ops.shape(outputs)[axis + 1] - 1) * self.strides[axis] + window - crop
+                outputs = checked(outputs, ops.greater(left, 0), str(self._error(self._nothing_left(axis, None))))
         lifting = outputs.ndim == self.rank + 2
         if not lifting:
             outputs = merge_last_axes(outputs)
         outputs = self._transpose(outputs, self._expanded_kernel(lifting))
         outputs = self._crop(outputs, self.group if lifting else self.subgroup)
         outputs = split_last_axis(outputs, self.group.order, self.filters)
-        return self._from_channels_last(self._add_bias_and_activate(outputs))
+        return self._finish(outputs)
 
     def _expanded_kernel(self, lifting: bool):
         """(*kernel_size, |group| filters, |subgroup| channels), or (*kernel_size, |group| filters, channels)."""
@@ -162,14 +168,17 @@ class BaseGroupConvTranspose(BaseGroupConv):
         sizes = []
         for axis, (size, crop) in enumerate(zip(spatial, self._total_crops, strict=True)):
             new = None if size is None else (size - 1) * self.strides[axis] + self._windows[axis] - crop
-            if new is not None and new < 1:
-                raise self._error(
-                    f"the {AXIS_NAMES[self.rank][axis]} of the input is {size}, which leaves no output "
-                    f"(padding={self.padding!r}, output_padding={self.output_padding}); use a larger input or "
-                    "output_padding."
-                )
+            if is_judged(size) and new < 1:
+                raise self._error(self._nothing_left(axis, size))
             sizes.append(new)
         return tuple(sizes)
+
+    def _nothing_left(self, axis: int, size: int | None) -> str:
+        return (
+            f"the {AXIS_NAMES[self.rank][axis]} of the input{'' if size is None else f' is {size}, which'} leaves no "
+            f"output (padding={self.padding!r}, output_padding={self.output_padding}); use a larger input or "
+            "output_padding."
+        )
 
     def compute_output_shape(self, input_shape):
         sizes = self._output_sizes(input_shape)

@@ -16,7 +16,7 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1):
     if padding == "valid" and max(strides) > 1:  # strides and dilation are not above 1 together
         taken, left = [], []
         for size, window, stride in zip(inputs.shape[1:-1], kernel.shape, strides, strict=False):
-            alone = size is not None and size < window + stride
+            alone = isinstance(size, int) and size < window + stride
             taken.append(slice(window) if alone else slice(None, None, stride) if window == 1 else slice(None))
             left.append(1 if alone or window == 1 else stride)
         inputs, strides = inputs[(slice(None), *taken)], tuple(left)

@@ -152,7 +152,7 @@ class GroupDense(ChoiceOfImplementation):
         return channels
 
     def call(self, inputs):
-        signal = self._to_channels_last(inputs)
+        signal = ops.cast(self._to_channels_last(inputs), self.compute_dtype)  # Keras leaves whole numbers as they are
         point = (1,) * self.rank  # the kernel is that of a convolution of size 1
         shape = (point, point, self.kernel.shape[-2], self.units)
         if self._is_fourier(self.group, self.subgroup, *shape, grid=signal.shape[:-2]):
@@ -163,7 +163,7 @@ class GroupDense(ChoiceOfImplementation):
             matrix = ops.reshape(kernel, kernel.shape[self.rank :])
             fibres = ops.reshape(signal, (-1, matrix.shape[0]))
             outputs = ops.reshape(fibres @ matrix, (*ops.shape(signal)[:-2], self.subgroup.order, self.units))
-        return self._from_channels_last(self._add_bias_and_activate(outputs))
+        return self._finish(outputs)
 
     def compute_mask(self, inputs, mask=None):
         covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2

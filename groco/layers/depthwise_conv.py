@@ -94,7 +94,7 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     def call(self, inputs):
         outputs = self._convolve(self._to_channels_last(inputs))
-        return self._from_channels_last(self._add_bias_and_activate(outputs))
+        return self._finish(outputs)
 
     def _convolve(self, signal):
         """An image or a signal on the group, channels last -> (batch, *new_spatial, |subgroup|, filters)."""

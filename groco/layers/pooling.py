@@ -11,8 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from groco.groups import GroupLike
-from groco.layers.base import GroupLayer, merge_last_axes, split_last_axis
+from groco.groups import Group, GroupLike
+from groco.layers import padding as padding_rule
+from groco.layers.base import GroupLayer, is_judged, merge_last_axes, split_last_axis
 
 
 def mean(inputs, axis, keepdims: bool = False):
@@ -73,8 +74,13 @@ class BaseGroupPooling(CosetPooling):
                 f"{self.subgroup.name!r}; pool onto the trivial subgroup {self.group.subgroups[0].name!r}."
             )
         if not self.allow_non_equivariance:
-            self._check_equal_on_orbits("pool_size", self.pool_size)
-            self._check_equal_on_orbits("strides", self.strides)
+            self._check_equal_on_orbits("pool_size", self.pool_size, self._window_group)
+            self._check_equal_on_orbits("strides", self.strides, self._window_group)
+
+    @property
+    def _window_group(self) -> Group:
+        """Without the group axis outputs are images, which the whole group turns."""
+        return self.subgroup if self.keepdims else self.group
 
     def build(self, input_shape):
         self._check_shapes(input_shape)
@@ -101,14 +107,26 @@ class BaseGroupPooling(CosetPooling):
         self._check_input_shape(input_shape, image_allowed=False)
         spatial, _, _ = self._split_shape(input_shape)
         paddings = self._window_paddings(spatial, self.pool_size, self.strides)
-        for pool, stride, (_, after) in zip(self.pool_size, self.strides, paddings, strict=True):
-            if (after is not None and after >= pool) or (after is None and stride > pool):
+        for axis, (size, pool, (_, after)) in enumerate(zip(spatial, self.pool_size, paddings, strict=True)):
+            unknown = size is None and self._may_be_nothing_but_padding(axis)
+            if unknown or (is_judged(size) and after >= pool):
                 raise self._error(
                     f"padding={self.padding!r} with pool_size={self.pool_size} and strides={self.strides} would make "
                     f"windows of nothing but padding (input shape {tuple(input_shape)}); "
                     "use strides of at most pool_size, or a size that needs less padding."
                 )
         return self._window_output_sizes(spatial, self.pool_size, self.strides)
+
+    def _may_be_nothing_but_padding(self, axis: int) -> bool:
+        """Whether there is a window without a point of the input, for any of the sizes that are taken."""
+        pool, stride = self.pool_size[axis], self.strides[axis]
+        mirrored = self._window_group.mirrored_axes[axis]
+        for size in range(1, pool + 2 * stride + 1):  # then totals repeat
+            total = padding_rule.total_padding(self.padding, size, pool, stride, mirrored)
+            exact = self.allow_non_equivariance or not mirrored or padding_rule.is_exact(total, size, pool, stride)
+            if exact and size + total >= pool and total - total // 2 >= pool:
+                return True
+        return False
 
     def compute_output_shape(self, input_shape):
         sizes = self._check_shapes(input_shape)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GridLayer
+from groco.layers.base import AXIS_NAMES, GridLayer, is_judged
 from groco.layers.checked import checked
 
 # Linear interpolation along each axis has a name of its own in each dimension; Keras says bilinear.
@@ -71,7 +71,7 @@ class BaseGroupUpSampling(GridLayer):
                 inputs = checked(inputs, fits, str(self._error(self._broken_nearest(axis, None, target))))
             return _take(inputs, points, axis)
         return sum(
-            self._along(inputs, axis, weights) * _take(inputs, points, axis)
+            self._along(inputs, axis, weights) * ops.cast(_take(inputs, points, axis), self.compute_dtype)
             for points, weights in _linear(size, target)
         )
 
@@ -92,7 +92,7 @@ class BaseGroupUpSampling(GridLayer):
         """
         if self.interpolation == "nearest" and self.target_size is not None:
             for axis, (size, target) in enumerate(zip(sizes, self.target_size, strict=True)):
-                if size is not None and self._must_be_symmetric(axis) and not _is_symmetric(size, target):
+                if is_judged(size) and self._must_be_symmetric(axis) and not _is_symmetric(size, target):
                     raise self._error(self._broken_nearest(axis, size, target))
         return tuple(
             None if size is None and self.target_size is None else self._target(axis, size)

@@ -45,8 +45,15 @@ class WeightedGroupLayer(GroupLayer):
     def _add_bias(self, filters: int) -> None:
         self.bias = self._add_kernel((filters,), "bias", "bias") if self.use_bias else None
 
-    def _add_bias_and_activate(self, outputs):
-        return self.activation(outputs if self.bias is None else add_bias(outputs, self.bias))
+    def _finish(self, outputs):
+        """Bias and activation of (batch, ..., channels), in the layer's format.
+
+        Functions see the channels last, which is the axis of a softmax; a layer sees the format that it was made for.
+        """
+        outputs = outputs if self.bias is None else add_bias(outputs, self.bias)
+        if isinstance(self.activation, keras.layers.Layer):
+            return self.activation(self._from_channels_last(outputs))
+        return self._from_channels_last(self.activation(outputs))
 
     def get_config(self) -> dict[str, Any]:
         options = {

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GridLayer, is_int
+from groco.layers.base import AXIS_NAMES, GridLayer, is_int, is_judged
 from groco.layers.checked import checked
 
 
@@ -123,7 +123,7 @@ class BaseGroupCropping(BorderLayer):
         return self._from_channels_last(outputs[(slice(None), *inside)])
 
     def _new_size(self, axis: int, size: int) -> int:
-        if size <= sum(self.cropping[axis]):
+        if is_judged(size) and size <= sum(self.cropping[axis]):
             raise self._error(self._nothing_left(axis, size))
         return size - sum(self.cropping[axis])
 
@@ -205,10 +205,22 @@ class GroupCropping2D(BaseGroupCropping):
     """Takes rows and columns away from the borders of the grid; the group axis is left as it is.
 
     It is used like `keras.layers.Cropping2D`, which a signal on a group does not fit. Arguments and shapes are those of
-    `GroupZeroPadding2D`, with `cropping` for `padding`; what is cropped to nothing raises ValueError as well.
+    `GroupZeroPadding2D`, with `cropping` for `padding`, which in 2-D is 0 by default, as in Keras; what is cropped to
+    nothing raises ValueError as well.
     """
 
     rank = 2
+
+    def __init__(
+        self,
+        cropping=0,
+        data_format: str | None = None,
+        *,
+        group: GroupLike,
+        allow_non_equivariance: bool = False,
+        **kwargs,
+    ):
+        super().__init__(cropping, data_format, group=group, allow_non_equivariance=allow_non_equivariance, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="groco")

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from groco.groups import Group
-from groco.layers.base import AXIS_NAMES
+from groco.layers.base import AXIS_NAMES, is_judged
 from groco.layers.checked import checked
 
 
@@ -77,7 +77,7 @@ class SizeCheck(keras.layers.Layer):
 
     def call(self, inputs):
         sizes = tuple(inputs.shape[1:-1])
-        check_multiples(self.name, sizes, self.multiple)
+        check_multiples(self.name, [size if is_judged(size) else None for size in sizes], self.multiple)
         if None in sizes and keras.backend.backend() == "tensorflow":
             fits = ops.all(ops.equal(ops.stack(ops.shape(inputs)[1:-1]) % self.multiple, 0))
             return checked(inputs, fits, f"{self.name}: the sizes of the input are multiples of {self.multiple}.")

@@ -59,6 +59,11 @@ class _Output:
 
 def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
     """An activation, beside the axis of the channels where it sees it."""
+    if isinstance(layer.activation, keras.layers.Layer) and layer.data_format == "channels_first":
+        raise ValueError(
+            f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its activation is a layer, "
+            f"{type(layer.activation).__name__}, with channels first; put it behind the convolution."
+        )
     if is_elementwise(layer.activation):
         kind = keras.layers.Activation
         return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))

@@ -48,7 +48,7 @@ def paddings(layer: GroupLayer, sizes, windows, strides) -> list[tuple[int, int]
 
 def _possible_totals(layer: GroupLayer, axis: int, window: int, stride: int) -> dict[int, int]:
     """The padding for each of the sizes that the layer takes, up to where they repeat."""
-    mirrored = layer.subgroup.mirrored_axes[axis]
+    mirrored = layer._window_group.mirrored_axes[axis]
     totals = {}
     for size in range(1, window + 4 * stride):
         total = padding_rule.total_padding(layer.padding, size, window, stride, mirrored)
@@ -62,7 +62,7 @@ def _is_same(layer: GroupLayer, axis: int, size: int | None, window: int, stride
     """Whether the padding of an axis is Keras' `"same"`, for its size or for every size that the layer takes."""
     totals = _possible_totals(layer, axis, window, stride)
     if size is not None:
-        mirrored = layer.subgroup.mirrored_axes[axis]
+        mirrored = layer._window_group.mirrored_axes[axis]
         totals = {size: padding_rule.total_padding(layer.padding, size, window, stride, mirrored)}
     return all(total == padding_rule.total_padding("same", n, window, stride, False) for n, total in totals.items())
 

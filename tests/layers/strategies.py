@@ -213,7 +213,7 @@ def poolings(draw, module, *names: str):
     measure = {}
     if subgroup is not None and subgroup.order == 1 and draw(st.booleans()):
         kwargs["keepdims"] = False
-        measure = {"output": "image", "group": subgroup}  # windows need fit no more than that
+        measure = {"output": "image", "group": group}
     sizes = draw(spatial_sizes(windows))
     shape = join(kwargs["data_format"], sizes, group, draw(st.integers(1, 3)))
     generic = all(size >= window for size, window in zip(sizes, windows, strict=True))

@@ -136,8 +136,8 @@ def test_wrong_arguments():
         GroupBatchNormalization(data_format="last")
     with pytest.raises(ValueError, match="takes neither axis"):
         GroupBatchNormalization(axis=-1)
-    for momentum in (-1, 1.5, float("nan"), [1, 2], None):
-        with pytest.raises(ValueError, match=r"momentum is a number from 0 to 1, got .*data_format says it"):
+    for momentum in (-1, 0, 1, 1.5, float("nan"), [1, 2], None, True):
+        with pytest.raises(ValueError, match=r"momentum is a float from 0 to 1, got .*data_format says it"):
             GroupBatchNormalization(momentum)
 
 
@@ -153,6 +153,20 @@ def test_masked_steps_do_not_count(training, rng):
     np.testing.assert_allclose(outputs[mask], (signal[mask] - mean) / np.sqrt(variance + EPSILON), atol=1e-4)
     of_elements = np.repeat(mask[..., None], 2, axis=-1)
     np.testing.assert_allclose(_numpy(layer(signal, training=training, mask=of_elements)), outputs, atol=1e-6)
+    first, values = GroupBatchNormalization(data_format="channels_first"), np.moveaxis(signal, -1, 1)
+    found = _numpy(first(values, training=training, mask=mask))
+    np.testing.assert_allclose(np.moveaxis(found, 1, -1), outputs, atol=1e-5)
+    image = signal[:, :, 0]
+    for data_format, axis in (("channels_last", -1), ("channels_first", 1)):
+        layer = GroupBatchNormalization(data_format=data_format)
+        outputs = np.moveaxis(_numpy(layer(np.moveaxis(image, -1, axis), training=training, mask=mask)), axis, -1)
+        mean, variance = (image[mask].mean(0), image[mask].var(0)) if training else (0.0, 1.0)
+        np.testing.assert_allclose(outputs[mask], (image[mask] - mean) / np.sqrt(variance + EPSILON), atol=1e-4)
+
+
+def test_masks_of_other_axes_are_refused(rng):
+    with pytest.raises(ValueError, match=r"A mask has the axes of the signal but for channels and group, got \(2,\)"):
+        GroupBatchNormalization()(np.zeros((2, 6, 2, 3), "float32"), training=True, mask=np.ones(2, bool))
 
 
 def test_behind_masking_and_lifting(rng):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from groco.groups import get_group, list_groups
-from groco.layers import GroupConv1D, GroupConv2D, GroupConv3D
+from groco.layers import GroupConv1D, GroupConv2D, GroupConv2DTranspose, GroupConv3D
 from groco.layers.padding import PADDINGS
 from groco.testing import assert_equivariant, equivariance_error
 from tests.layers import reference
@@ -310,3 +310,15 @@ def test_initial_kernels_are_those_that_keras_draws(initializer):
     layer.build((None, 8, 8, 4, 2))
     expected = initializer((3, 3, 4, 2, 5))
     np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (layer.kernel, expected)))
+
+
+@pytest.mark.parametrize("cls", [GroupConv2D, GroupConv2DTranspose])
+def test_activations_that_are_layers_see_the_format_of_the_layer(cls, rng):
+    """Slopes are shared over points and elements as their axes say; functions see channels in the last axis."""
+    signal = rng.normal(size=(2, 3, 6, 6, 4)).astype("float32")  # channels first
+    slopes = keras.layers.PReLU(alpha_initializer="random_normal", shared_axes=[2, 3, 4])
+    layer = cls(5, 3, padding="same", group="P4", data_format="channels_first", activation=slopes)
+    assert_equivariant(layer, signal, tolerance=1e-5)
+    assert slopes.alpha.shape == (5, 1, 1, 1)
+    softmax = cls(5, 3, padding="same", group="P4", data_format="channels_first", activation="softmax")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(softmax(signal)).sum(axis=1), 1, atol=1e-5)

@@ -450,3 +450,11 @@ def test_every_dimension_has_every_group():
     for ndim, group in itertools.chain(*[[(n, group) for group in list_groups(n)] for n in (1, 2, 3)]):
         layer = TRANSPOSE[ndim](1, 2, 2, group=group)
         assert layer.compute_output_shape((None, *(3,) * ndim, 1)) == (None, *(6,) * ndim, layer.group.order, 1)
+
+
+def test_sizes_that_leave_no_output_are_refused_in_calls_too():
+    kwargs = {"padding": "same", "output_padding": 0, "group": "P1", "data_format": "channels_last"}
+    layer = GroupConv2DTranspose(2, 2, strides=2, **kwargs)
+    assert layer(np.zeros((1, 3, 3, 1), "float32")).shape == (1, 4, 4, 1, 2)
+    with pytest.raises(ValueError, match="the height of the input is 1, which leaves no output"):
+        layer(np.zeros((1, 1, 1, 1), "float32"))

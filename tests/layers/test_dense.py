@@ -190,3 +190,10 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
     with pytest.raises(ValueError, match=message) as raised:
         GroupDense(**{"units": 2, "group": "P4", "name": "tested", **kwargs}).build(shape)
     assert "GroupDense (name='tested')" in str(raised.value)
+
+
+def test_whole_numbers(rng):
+    """As in `keras.layers.Dense`."""
+    fibres = rng.integers(9, size=(2, 4, 3))
+    layer = GroupDense(5, group="P4", ndim=2)
+    np.testing.assert_allclose(_numpy(layer(fibres)), _numpy(layer(fibres.astype("float32"))), rtol=1e-6)

@@ -6,6 +6,7 @@ import pytest
 
 from groco import layers
 from groco.groups import get_group, list_groups
+from groco.layers import GroupMaxPooling1D
 from groco.layers.padding import PADDINGS
 from groco.testing import assert_equivariant, equivariance_error
 from tests.layers import reference
@@ -164,6 +165,8 @@ def test_contract_of_global_pooling(kind, ndim, keepdims, whole, tmp_path):
         ({"subgroup": "P4M"}, None, "not a subgroup of group='P4'"),
         ({"keepdims": False}, None, "pool onto the trivial subgroup 'P1'"),
         ({"pool_size": (2, 3)}, None, "pool_size"),
+        ({"pool_size": (2, 3), "subgroup": "P1", "keepdims": False}, None, "pool_size=.* that 'P4' exchanges"),
+        ({"subgroup": "P1", "keepdims": False}, (None, 7, 7, 4, 3), "breaks equivariance to 'P4' with height 7"),
         ({"strides": (2, 1)}, None, "strides"),
         ({"padding": "causal"}, None, "padding is one of"),
         ({"pool_size": 2}, (None, 7, 8, 4, 3), "with height 7, window 2.*an input size of 6 or 8"),
@@ -208,6 +211,25 @@ def _in_format(signal, data_format):
 
 def _numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
+
+
+@pytest.mark.parametrize("group", ["PM", "P1"])
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("stride", range(1, 6))
+@pytest.mark.parametrize("pool", range(1, 4))
+def test_unknown_sizes_are_refused_only_where_a_size_would_be(pool, stride, padding, group):
+    """That is taken otherwise: with windows of nothing but padding."""
+    layer = GroupMaxPooling1D(pool, stride, padding, group=group)
+    channels = layer.group.order, 2
+
+    def refused(size):
+        try:
+            layer.compute_output_shape((None, size, *channels))
+        except ValueError as error:
+            return "nothing but padding" in str(error)
+        return False
+
+    assert refused(None) == any(map(refused, range(1, 40)))
 
 
 @kinds

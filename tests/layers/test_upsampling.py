@@ -202,3 +202,11 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
     with pytest.raises(ValueError, match=message) as raised:
         build()
     assert "GroupUpSampling2D (name='tested')" in str(raised.value)
+
+
+def test_whole_numbers(rng):
+    """As in `keras.layers.UpSampling2D`, linear interpolation makes floats of them."""
+    signal = rng.integers(9, size=(2, 4, 4, 4, 3))
+    layer = GroupUpSampling2D(2, interpolation="bilinear", group="P4")
+    found, expected = (keras.ops.convert_to_numpy(layer(values)) for values in (signal, signal.astype("float32")))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -162,3 +162,11 @@ def test_sizes_that_are_too_small_when_called(rng):
     assert model(np.ones((1, 5, 6, 1), "float32")).shape == (1, 1, 2, 1)
     with pytest.raises(Exception, match="leaves nothing"):
         model(np.ones((1, 4, 6, 1), "float32"))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_defaults_are_those_of_keras(rank):
+    for name, argument in (("ZeroPadding", "padding"), ("Cropping", "cropping")):
+        ours = LAYERS[argument, rank](group=("PM", "P4", "O")[rank - 1])
+        expected = getattr(getattr(keras.layers, f"{name}{rank}D")(), argument)
+        assert getattr(ours, argument) == ((expected,) if rank == 1 else expected)
