@@ -24,8 +24,8 @@ class Blocks:
 
     With `exact`, a strided convolution of an odd window is made equivariant on even sizes, where no padding could: the
     mean over neighbouring points, 2 on each axis at stride 1, first makes the size odd. It has no weights and costs
-    little beside the convolution. Otherwise the convolution is padded as Keras pads it, as the papers' nets were, and
-    equivariance to turns is lost.
+    little beside the convolution. Otherwise both sides are padded by half a window, as in the papers' nets; a point
+    may be left over, and equivariance to turns is lost.
     """
 
     rank: int
@@ -44,12 +44,19 @@ class Blocks:
     def conv(self, x, filters: int, size: int, group: Group, name: str, *, subgroup: Group | None = None, strides=1):
         """A convolution padded so that stride 1 keeps the size; strides above 1 need `odd` sizes to be exact."""
         broken = not self.exact and strides > 1
+        if broken and size > 1:
+            lifted = len(x.shape) == self.rank + 3
+            padding = {"padding": size // 2, "name": f"{name}_padding"}
+            if lifted:
+                x = self.layer("GroupZeroPadding", group=group, **padding)(x)
+            else:
+                x = getattr(keras.layers, f"ZeroPadding{self.rank}D")(**padding, **LAST)(x)
         convolution = self.layer(
             "GroupConv",
             filters=filters,
             kernel_size=size,
             strides=strides,
-            padding="same" if broken else "same_equiv",
+            padding="valid" if broken else "same_equiv",
             group=group,
             subgroup=subgroup,
             use_bias=self.use_bias,

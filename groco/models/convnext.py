@@ -35,7 +35,7 @@ def convnext(
         widths: channels of each stage, each on the whole group.
         numbers: blocks of each stage.
         patch: size and stride of the stem's windows; 4 for larger images.
-        kernel_size: of the depthwise convolutions.
+        kernel_size: of the depthwise convolutions; odd where the group turns or mirrors.
         name: the model's name.
     """
     if len(widths) != len(numbers) or not numbers or any(number < 1 for number in numbers):
@@ -51,6 +51,8 @@ def convnext(
         layer = blocks.layer("GroupConv", filters=filters, kernel_size=size, strides=size, group=group, name=name)
         return layer(x)
 
+    if kernel_size % 2 == 0 and any(group.mirrored_axes):
+        raise ValueError(f"kernel_size is odd where the group turns or mirrors, got {kernel_size}.")
     inputs = keras.Input(input_shape, name="image")
     x = inputs
     if any(group.mirrored_axes):  # else a rest that fills no window is left out, as Keras does

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 
 from groco.layers.conv_transpose import BaseGroupConvTranspose
 from groco.layers.separable_conv import BaseSeparableGroupConv
+from groco.models.graph import functional, nodes
 
 _TRANSPOSED = (
     BaseGroupConvTranspose,
@@ -31,10 +33,11 @@ def macs(model: keras.Model) -> int:
     zeros between the channels of a depthwise convolution, with which some backends compute it.
 
     Args:
-        model: a functional model whose layers are each used once.
+        model: a functional model, with others inside it or not. A layer counts as often as it is called.
 
     Raises:
-        ValueError: if a size is not known before the model is called.
+        ValueError: if a size is not known before the model is called, or a model inside it is called on another size
+            than it was built for.
 
     Example:
 
@@ -42,17 +45,28 @@ def macs(model: keras.Model) -> int:
     >>> groco.models.macs(groco.create_model("p4cnn"))
     11673760
     """
-    return sum(macs(layer) if isinstance(layer, keras.Model) else _layer_macs(layer) for layer in model.layers)
+    return sum(_node_macs(node.operation, node.input_tensors, node.outputs) for node in nodes(functional(model)))
 
 
-def _layer_macs(layer: keras.layers.Layer) -> int:
+def _node_macs(operation: Any, inputs: list, outputs: list) -> int:
+    if not isinstance(operation, keras.Model):
+        return _layer_macs(operation, inputs, outputs)
+    built, called = ([tuple(tensor.shape[1:]) for tensor in tensors] for tensors in (operation.inputs, inputs))
+    if built != called:
+        raise ValueError(
+            f"{operation.name} is built for inputs {built} and called on {called}, whose cost its layers do not tell."
+        )
+    return macs(operation)
+
+
+def _layer_macs(layer: Any, inputs: list, outputs: list) -> int:
     kernels = {role: getattr(layer, role, None) for role in _KERNELS}
     shapes = {role: tuple(kernel.shape) for role, kernel in kernels.items() if kernel is not None}
     if not shapes:
         return 0
-    spatial_rank = len(layer.output.shape) - (3 if hasattr(layer, "subgroup") else 2)
-    orientations = _orientations(layer)
-    before, after = (_points(layer, tensor, spatial_rank) for tensor in (layer.input, layer.output))
+    spatial_rank = len(outputs[0].shape) - (3 if hasattr(layer, "subgroup") else 2)
+    orientations = _orientations(layer, inputs[0])
+    before, after = (_points(layer, tensors[0], spatial_rank) for tensors in (inputs, outputs))
     if isinstance(layer, BaseSeparableGroupConv) and layer.factorization == "g" and "pointwise_kernel" in shapes:
         # One convolution with the product of both, which has the orientations of the pointwise kernel.
         order = shapes["pointwise_kernel"][layer.rank]
@@ -65,9 +79,9 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
     return total
 
 
-def _orientations(layer: keras.layers.Layer) -> int:
+def _orientations(layer: keras.layers.Layer, inputs) -> int:
     """How often the kernel is used at each point, turned."""
-    if isinstance(layer, BaseGroupConvTranspose) and len(layer.input.shape) == layer.rank + 2:
+    if isinstance(layer, BaseGroupConvTranspose) and len(inputs.shape) == layer.rank + 2:
         return layer.group.order  # an image is lifted to the whole group
     return layer.subgroup.order if hasattr(layer, "subgroup") else 1
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
+
+from groco.models.graph import functional, nodes
 
 
 def features(model: keras.Model, names: str | Iterable[str] | None = None) -> keras.Model:
@@ -21,7 +24,7 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
         A model with one output for a single name without a pattern, else with a list of them.
 
     Raises:
-        ValueError: if no layer has such a name; the message gives close ones.
+        ValueError: if no layer has such a name, the message gives close ones; or if it is called more than once.
 
     Example:
 
@@ -36,8 +39,9 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
         if not ends or ends[0] == 0:
             raise ValueError(f"{model.name} has no head before which its features end; give names, of {known}.")
         names = known[ends[0] - 1]
+    outputs_of = _outputs_of(model)
     if isinstance(names, str) and names in known:
-        return keras.Model(model.input, model.get_layer(names).output, name=f"{model.name}_features")
+        return keras.Model(model.input, outputs_of(names), name=f"{model.name}_features")
     chosen: list[str] = []
     for pattern in [names] if isinstance(names, str) else names:
         found = fnmatch.filter(known, pattern)
@@ -46,5 +50,20 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
             hint = f" Close names: {', '.join(close)}." if close else ""
             raise ValueError(f"{model.name} has no layer {pattern!r}.{hint} Its layers: {', '.join(known)}.")
         chosen += [name for name in found if name not in chosen]
-    outputs = [model.get_layer(name).output for name in chosen]
-    return keras.Model(model.input, outputs, name=f"{model.name}_features")
+    return keras.Model(model.input, [outputs_of(name) for name in chosen], name=f"{model.name}_features")
+
+
+def _outputs_of(model: keras.Model) -> Callable[[str], Any]:
+    """Gives what a layer puts out in this model: it may have been called elsewhere before, and be called here twice."""
+    graph = functional(model)
+    found: dict[str, list] = {tensor._keras_history.operation.name: [[tensor]] for tensor in graph.inputs}
+    for node in nodes(graph):
+        found.setdefault(node.operation.name, []).append(node.outputs)
+
+    def outputs_of(name: str):
+        if len(found[name]) > 1:
+            raise ValueError(f"{model.name} calls the layer {name!r} {len(found[name])} times; it has no one output.")
+        (outputs,) = found[name]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    return outputs_of

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -73,9 +73,12 @@ def create_model(name: str, **kwargs) -> keras.Model:
     Raises:
         ValueError: if there is no such architecture, or an argument is not one of its builder's or does not fit.
     """
-    builder = get_builder(name)
-    known = inspect.signature(builder).parameters
-    unknown = [key for key in kwargs if key not in known]
-    if unknown:
+    check_arguments(name, kwargs)
+    return get_builder(name)(**kwargs)
+
+
+def check_arguments(name: str, arguments: Iterable[str]) -> None:
+    """Raises ValueError if the builder of an architecture has no argument of one of those names."""
+    known = inspect.signature(get_builder(name)).parameters
+    if unknown := [key for key in arguments if key not in known]:
         raise ValueError(f"{name} has no argument {', '.join(unknown)}; it has {', '.join(known)}.")
-    return builder(**kwargs)

@@ -61,7 +61,7 @@ def resnet(
     x = _pointwise(blocks, x, features, group)
     if include_top:
         oriented = form == PAPER and group.order > 1
-        x = _space_pool(x, pooling) if oriented else blocks.global_pool(x, group, pooling)
+        x = _space_pool(blocks, x, group, pooling) if oriented else blocks.global_pool(x, group, pooling)
         x = classify(x, num_classes, classifier_activation)
     return keras.Model(inputs, x, name=name)
 
@@ -269,11 +269,11 @@ def _pointwise(blocks: Blocks, x, features: int | None, group: Group):
     return blocks.conv_norm_relu(x, features, 1, group, "features")
 
 
-def _space_pool(x, pooling: str):
+def _space_pool(blocks: Blocks, x, group: Group, pooling: str):
     """(batch, |group| channels): pooled over space, not over the group."""
     kind = {"avg": "Average", "max": "Max"}[check_choice("pooling", pooling, ("avg", "max"))]
-    x = keras.layers.Reshape((*x.shape[1:3], x.shape[3] * x.shape[4]), name="orientations_to_channels")(x)
-    return getattr(keras.layers, f"Global{kind}Pooling2D")(name="global_pool", **LAST)(x)
+    x = blocks.layer(f"GlobalGroup{kind}Pooling", group=group, subgroup=group, name="global_pool")(x)
+    return keras.layers.Flatten(name="orientations_to_channels", **LAST)(x)
 
 
 _PLANAR, _P4M = (32, 64, 128), (11, 23, 45)

@@ -6,7 +6,7 @@ import inspect
 
 from groco.groups import Group, get_group
 from groco.models.blocks import PAPER
-from groco.models.registry import get_builder
+from groco.models.registry import check_arguments, get_builder
 
 
 def symmetry_group(name: str, **kwargs) -> Group | None:
@@ -27,6 +27,7 @@ def symmetry_group(name: str, **kwargs) -> Group | None:
     'P4M'
     >>> groco.models.symmetry_group("p4m_resnet20", form="paper")
     """
+    check_arguments(name, kwargs)
     defaults = {key: p.default for key, p in inspect.signature(get_builder(name)).parameters.items()}
     arguments = {**defaults, **kwargs}
     found = arguments.get("group")

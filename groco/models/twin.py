@@ -35,7 +35,7 @@ def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model
     builder = name if callable(name) else get_builder(name)
     defaults = {key: p.default for key, p in inspect.signature(builder).parameters.items()}
     arguments: dict[str, Any] = {**defaults, **kwargs}
-    if "group" not in arguments or not any(key in arguments for key in _WIDTHS):
+    if "group" not in defaults or not any(key in defaults for key in _WIDTHS):
         raise ValueError(f"{builder.__name__} has no group and width to change; its arguments: {', '.join(defaults)}.")
     ndim = len(arguments["input_shape"]) - 1
     trivial = get_group("P1", ndim).name

@@ -67,7 +67,12 @@ def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
     if is_elementwise(layer.activation):
         kind = keras.layers.Activation
         return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))
-    activated = shop.apply(unmerged(signal), keras.layers.Activation, layer, "activation", activation=layer.activation)
+    if isinstance(layer.activation, keras.layers.Layer):
+        activated = shop.call_copy(layer.activation, unmerged(signal))
+    else:
+        activated = shop.apply(
+            unmerged(signal), keras.layers.Activation, layer, "activation", activation=layer.activation
+        )
     return Signal(**{**vars(merge(activated, True, "channels_last")), "data_format": layer.data_format})
 
 

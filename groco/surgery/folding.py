@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from groco.surgery.graph import functional, nodes, rebuild
+from groco.models.graph import functional, nodes, rebuild
 from groco.surgery.workshop import Workshop
 
 # Layers with a kernel and a bias, and the axis of the kernel that holds the output channels.

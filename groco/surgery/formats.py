@@ -19,6 +19,8 @@ from groco.surgery.plain import check_implementation, export_plain
 # How the path of each format ends.
 FORMATS = {"keras": ".keras", "tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 
+_SAVED_MODEL = {"saved_model.pb", "variables", "assets", "fingerprint.pb", "keras_metadata.pb"}
+
 # The backends that write each format, through Keras' own export.
 _BACKENDS = {"tf_saved_model": ("tensorflow", "jax"), "onnx": ("tensorflow", "torch"), "litert": ("tensorflow",)}
 
@@ -60,6 +62,7 @@ def export_model(
         model = from_pretrained(model)
     plain = export_plain(model, fold_batch_norm, implementation)
     _check_precision(plain, format)
+    _check_sizes(plain, format)
     with _replacing(path) as new:
         if format == "keras":
             plain.save(new)
@@ -82,8 +85,10 @@ def _check(path: Path, format: str, implementation: str) -> None:
         raise ValueError(f"there is no folder {str(path.parent)!r}.")
     if path.exists() and path.is_dir() == bool(suffix):
         raise ValueError(f"{str(path)!r} is a {'folder' if suffix else 'file'}; give another path.")
-    if path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file():
-        raise ValueError(f"the folder {str(path)!r} has other things in it than a SavedModel; give another path.")
+    if path.is_dir() and (others := {file.name for file in path.iterdir()} - _SAVED_MODEL):
+        raise ValueError(
+            f"the folder {str(path)!r} has other things in it than a SavedModel, {min(others)!r}; give another path."
+        )
 
 
 def _check_precision(plain: keras.Model, format: str) -> None:
@@ -95,6 +100,16 @@ def _check_precision(plain: keras.Model, format: str) -> None:
                 f"{plain.name} cannot be exported to {format!r}: {layer.name} computes in {layer.compute_dtype}; build "
                 "the model in float32 (its weights are), set them by set_weights, and export that."
             )
+
+
+def _check_sizes(plain: keras.Model, format: str) -> None:
+    """Raises ValueError where Keras would trace the model with images of one point for those of unknown sizes."""
+    unknown = any(None in tensor.shape[1:] for tensor in plain.inputs)
+    if unknown and format == "onnx" and keras.backend.backend() == "torch":
+        raise ValueError(
+            f"{plain.name} takes any size, and Keras on torch cannot export that to {format!r}; build the model for a "
+            "known input_shape, or set KERAS_BACKEND to tensorflow."
+        )
 
 
 @contextlib.contextmanager

@@ -9,14 +9,15 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from groco import layers as group_layers
 from groco.fourier import IMPLEMENTATIONS
 from groco.layers.base import GroupLayer
+from groco.models.graph import arranged, functional, rebuild, replay
 from groco.models.sizes import SizeCheck
 from groco.surgery.counterparts import COUNTERPARTS, batch_normalization, is_elementwise
 from groco.surgery.folding import fold_batch_norms
-from groco.surgery.graph import functional, rebuild, replay
 from groco.surgery.signals import Signal, in_order, merge, restore
 from groco.surgery.workshop import Workshop
 
@@ -121,7 +122,11 @@ class _Exporter:
                 "would forget; give it to the layers."
             )
         inner = functional(model)
-        outputs = replay(inner, keras.tree.flatten(args[0]), self.call)
+        values = [
+            _as_input(model, value, tensor)
+            for value, tensor in zip(arranged(inner, args[0]), inner.inputs, strict=True)
+        ]
+        outputs = replay(inner, values, self.call)
         return keras.tree.pack_sequence_as(inner._outputs_struct, outputs)
 
     # -- Keras' own layers on signals ----------------------------------------------------------------------------------
@@ -213,6 +218,18 @@ def _alike(signal: Signal, other: Signal) -> bool:
 
 def _tensor(value):
     return restore(value) if isinstance(value, Signal) else value
+
+
+def _as_input(model, value, tensor):
+    """A value as a model within the model takes it: in the precision of its input."""
+    if len(_tensor(value).shape) != len(tensor.shape):
+        raise ValueError(
+            f"{model.name} cannot be exported: it is called on a tensor of shape {tuple(_tensor(value).shape)}, its "
+            f"input is of shape {tuple(tensor.shape)}."
+        )
+    if isinstance(value, Signal):
+        return value if value.tensor.dtype == tensor.dtype else value.with_tensor(ops.cast(value.tensor, tensor.dtype))
+    return value if value.dtype == tensor.dtype else ops.cast(value, tensor.dtype)
 
 
 def _signal(layer: GroupLayer, value) -> Signal:

@@ -11,6 +11,7 @@ import numpy as np
 
 from groco.fourier import has_fourier
 from groco.groups import Group
+from groco.models.graph import check_call, is_graph
 
 
 class Workshop:
@@ -83,7 +84,9 @@ class Workshop:
         made = id(layer)
         if made in self._made:
             return self._made[made](*args, **kwargs)
-        if isinstance(layer, keras.Model):
+        for part in filter(is_graph, layer._flatten_layers(include_self=True)):
+            check_call(part)
+        if is_graph(layer):
             copy = keras.models.clone_model(layer, clone_function=_copy, recursive=True)
         else:
             copy = _copy(layer, self._name(layer.name))
@@ -136,7 +139,15 @@ def _copy(layer: keras.layers.Layer, name: str | None = None) -> keras.layers.La
 
 
 def _config(layer: keras.layers.Layer) -> dict[str, Any]:
-    """The configuration, with the activation as it is: a function that is not registered has no name to be found by."""
-    config = layer.get_config()
-    live = "activation" in config and hasattr(layer, "activation")
-    return {**config, "activation": layer.activation} if live else config
+    """The configuration, with the activation as it is: a function that is not registered has no name to be found by.
+
+    One that is a layer is a copy, with weights of its own, which are set with those of the layer.
+    """
+    config, activation = layer.get_config(), getattr(layer, "activation", None)
+    if activation is None or "activation" not in config:
+        return config
+    if isinstance(activation, keras.layers.Layer):
+        source, activation = activation, _copy(activation)
+        if source.built:
+            activation.build_from_config(source.get_build_config())
+    return {**config, "activation": activation}

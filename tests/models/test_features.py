@@ -1,5 +1,6 @@
 """Features inside a model."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -49,3 +50,20 @@ def test_unknown_names(model):
         groco.features(model, "relu33")
     with pytest.raises(ValueError, match="no layer 'stage"):
         groco.features(model, ["relu1", "stage*"])
+
+
+def test_a_layer_that_was_called_elsewhere_before(model, rng):
+    """What counts is this model: layers may have been called on other inputs first, or be inside another model."""
+    image = keras.Input((32, 32, 1))
+    conv = groco.layers.GroupConv2D(2, 3, group="P4", name="conv")
+    conv(keras.Input((28, 28, 1)))
+    again = keras.Model(image, keras.layers.Activation("relu", name="relu")(conv(image)))
+    assert groco.features(again, "conv").output_shape == (None, 30, 30, 4, 2)
+    outer = keras.Model(image, keras.layers.ReLU(name="outer_relu")(again(image)))
+    assert groco.features(outer, again.name).output_shape == (None, 30, 30, 4, 2)
+    inputs = rng.normal(size=(1, 32, 32, 1)).astype("float32")
+    found = groco.features(outer, again.name)(inputs)
+    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (found, again(inputs))))
+    twice = keras.Model(image, conv(keras.layers.Cropping2D(1)(image)) + conv(keras.layers.Cropping2D(1)(image)))
+    with pytest.raises(ValueError, match="calls the layer 'conv' 2 times"):
+        groco.features(twice, "conv")

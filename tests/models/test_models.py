@@ -269,6 +269,27 @@ def test_the_papers_form_is_not_equivariant(rng):
     assert equivariance_error(model, inputs, "P4M", output="invariant") > 1e-3
 
 
+def test_the_papers_form_is_padded_on_both_sides(rng):
+    """By one point, as in the authors' code: windows are centred on the points that the shortcut takes."""
+    model = create_model("p4m_resnet20", input_shape=(8, 8, 2), **RESNET, form="paper")
+    before, after = (model.get_layer(f"stage2_block1_1_{part}") for part in ("conv_padding", "conv"))
+    signal = rng.normal(size=(1, 8, 8, 8, RESNET["widths"][0])).astype("float32")
+    every = groco.layers.GroupConv2D(after.filters, 3, group="P4M", padding="same", use_bias=after.use_bias)
+    every.build(signal.shape)
+    every.set_weights(after.get_weights())
+    expected = keras.ops.convert_to_numpy(every(signal))[:, ::2, ::2]
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(after(before(signal))), expected, atol=1e-5)
+
+
+def test_the_papers_form_of_unknown_sizes(rng):
+    kwargs = {**RESNET, "form": "paper"}
+    model = create_model("p4m_resnet20", input_shape=(None, None, 2), **kwargs)
+    known = create_model("p4m_resnet20", input_shape=(8, 12, 2), **kwargs)
+    known.set_weights(model.get_weights())
+    inputs = rng.normal(size=(2, 8, 12, 2)).astype("float32")
+    np.testing.assert_allclose(model.predict(inputs, verbose=0), known.predict(inputs, verbose=0), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "kwargs"),
     [
@@ -305,6 +326,7 @@ def test_twins_need_a_group():
     ("name", "kwargs", "message"),
     [
         ("p4m_resnet20", {"depth": 21}, "depth is 6n \\+ 2"),
+        ("p4m_convnext", {"kernel_size": 4}, "kernel_size is odd where the group turns or mirrors, got 4"),
         ("p4m_resnet20", {"widths": (2, 3)}, "widths are 3 positive ints"),
         ("p4m_resnet20", {"form": "exakt"}, "form is one of 'exact', 'paper', got 'exakt'"),
         ("p4m_resnet20", {"pooling": "sum"}, "pooling is one of"),
@@ -408,6 +430,22 @@ def test_macs_of_separable_convolutions(factorization):
 def test_macs_are_those_of_the_exported_net(name, size, kwargs):
     model = create_model(name, input_shape=(*size, 1), **kwargs)
     assert macs(model) == macs(groco.export_plain(model))
+
+
+def test_macs_of_calls():
+    """A layer counts as often as it is called, on what it is called on; so does a model inside the model."""
+    image, conv = keras.Input((8, 8, 3)), groco.layers.GroupConv2D(5, 3, group="P4")
+    once = 6 * 6 * 9 * 3 * 20
+    conv(keras.Input((28, 28, 3)))
+    inside = keras.Model(image, conv(image))
+    assert macs(inside) == once
+    second = keras.Input((8, 8, 3))
+    assert macs(keras.Model([image, second], conv(image) + conv(second))) == 2 * once
+    assert macs(keras.Model([image, second], inside(image) + inside(second))) == 2 * once
+    any_size = keras.Input((None, None, 3))
+    inside = keras.Model(any_size, conv(any_size))
+    with pytest.raises(ValueError, match=r"is built for inputs .*None.* and called on .*8, 8, 3.*, whose cost"):
+        macs(keras.Model(image, inside(image)))
 
 
 def test_macs_need_sizes():

@@ -120,7 +120,8 @@ def test_wrong_arguments(tmp_path):
     (tmp_path / "folder.keras").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("")
+    for name in ("notes.txt", "saved_model.pb"):  # beside a model that may be replaced
+        (tmp_path / "mine" / name).write_text("")
     cases = [
         ("net.h5", "h5", "format is one of 'keras', .*, got 'h5'"),
         ("net.h5", "keras", r"the path of format 'keras' ends in '\.keras', got '.*net\.h5'"),
@@ -128,7 +129,10 @@ def test_wrong_arguments(tmp_path):
         ("folder.keras", "keras", "folder.keras' is a folder"),
     ]
     if written("tf_saved_model"):
-        cases += [("file", "tf_saved_model", "file' is a file"), ("mine", "tf_saved_model", "has other things in it")]
+        cases += [
+            ("file", "tf_saved_model", "file' is a file"),
+            ("mine", "tf_saved_model", "has other things in it than a SavedModel, 'notes.txt'"),
+        ]
     for path, format, message in cases:
         with pytest.raises(ValueError, match=message):
             export_model(_net(), tmp_path / path, format)

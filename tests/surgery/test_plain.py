@@ -577,7 +577,7 @@ def test_what_cannot_be_exported_says_so():
         def call(self, inputs):
             return inputs
 
-    with pytest.raises(ValueError, match="functional and sequential models can be exported"):
+    with pytest.raises(ValueError, match="only functional and sequential models are"):
         export_plain(Subclassed())
     with pytest.raises(ValueError, match="has no inputs yet"):
         export_plain(keras.Sequential([layers.GroupConv2D(2, 3, group="P4")]))
@@ -585,6 +585,61 @@ def test_what_cannot_be_exported_says_so():
     wrapped = keras.layers.TimeDistributed(layers.GroupConv2D(2, 3, group="P4"), name="over_time")
     with pytest.raises(ValueError, match=r"TimeDistributed \(name='over_time'\) cannot be exported"):
         export_plain(keras.Model(video, wrapped(video)))
+
+
+@pytest.mark.parametrize("kind", [keras.Model, keras.Sequential])
+def test_models_without_layers_of_groco_and_with_a_call_of_their_own(kind, rng):
+    """Inside the model. Those that are no graph of layers are made from their configuration."""
+
+    class Scaled(kind):
+        def call(self, inputs, training=None, mask=None):
+            return super().call(inputs / 255.0)
+
+    inputs, layer = keras.Input((6, 6, 3)), keras.layers.Conv2D(3, 1)
+    inside = Scaled([inputs, layer]) if kind is keras.Sequential else Scaled(inputs, layer(inputs))
+    with pytest.raises(ValueError, match="is a Scaled with a call of its own"):
+        export_plain(keras.Model(inputs, layers.GroupConv2D(2, 3, group="P4")(inside(inputs))))
+
+    class Subclassed(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+        def get_config(self):
+            return {"name": self.name}
+
+    check(keras.Model(inputs, layers.GroupConv2D(2, 3, group="P4")(Subclassed()(inputs))), rng)
+
+
+def test_models_inside_get_their_inputs_as_they_arrange_them(rng):
+    """By name, and in the precision of the input."""
+    signal, mask = keras.Input((6, 6, 3), name="signal"), keras.Input((6, 6, 3), name="mask")
+    lifted = layers.GroupConv2D(2, 3, group="P4", padding="same")(keras.layers.Subtract()([signal, mask]))
+    inside = keras.Model([signal, mask], lifted)
+    one, other = keras.Input((6, 6, 3)), keras.Input((6, 6, 3), dtype="uint8")
+    check(keras.Model([one, other], inside({"mask": other, "signal": one})), rng)
+    with pytest.raises(ValueError, match="is called without 'mask', got"):
+        groco.models.graph.arranged(inside, {"signal": one})
+    with pytest.raises(ValueError, match="is called on 1 tensors, it has 2 inputs"):
+        groco.models.graph.arranged(inside, [one])
+
+
+def test_activations_with_weights_are_copies(rng):
+    image = keras.Input((6, 6, 3))
+    slopes = [keras.layers.PReLU(shared_axes=axes, alpha_initializer="random_normal") for axes in ([1, 2, 3], [1])]
+    x = layers.GroupConv2D(2, 3, group="P4", activation=slopes[0])(image)
+    x = layers.GlobalGroupAveragePooling2D(group="P4")(x)
+    model = keras.Model(image, keras.layers.Dense(3, activation=slopes[1])(x))
+    with pytest.raises(ValueError, match=r"PReLU .* cannot be exported: .* has other weights"):
+        export_plain(model)  # they have none before they are called
+    model(np.zeros((1, 6, 6, 3), "float32"))
+    plain = check(model, rng)
+    own = {id(weight) for layer in (model, *slopes) for weight in layer.weights}
+    assert not own & {id(weight) for weight in plain.weights}
+    assert len([weight for weight in plain.weights if "alpha" in weight.path]) == 2
 
 
 @pytest.mark.parametrize("nested", [False, True])

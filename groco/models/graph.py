@@ -15,20 +15,25 @@ def functional(model: keras.Model) -> Any:
         ValueError: if it is neither, is not built, or is a subclass with a `call` of its own.
     """
     if isinstance(model, keras.Sequential):
-        _check_call(model)
+        check_call(model)
         if not model.built or model._functional is None:
-            raise ValueError(f"{model.name} has no inputs yet: call it, or give it an Input, before it is exported.")
+            raise ValueError(f"{model.name} has no inputs yet: call it, or give it an Input, first.")
         return model._functional
     if not hasattr(model, "_nodes_by_depth"):
         raise ValueError(
             f"{model.name} is a {type(model).__name__}, which is not made of layers that can be seen from outside; "
-            "functional and sequential models can be exported."
+            "only functional and sequential models are."
         )
-    _check_call(model)
+    check_call(model)
     return model
 
 
-def _check_call(model: keras.Model) -> None:
+def is_graph(layer: Any) -> bool:
+    """Whether it is a functional or sequential model."""
+    return isinstance(layer, keras.Sequential) or hasattr(layer, "_nodes_by_depth")
+
+
+def check_call(model: keras.Model) -> None:
     """Raises ValueError if a subclass of a functional or sequential model does something else than call its layers."""
     own: Any = next(kind for kind in type(model).__mro__ if kind.__module__.startswith("keras."))
     if type(model).call is not own.call:
@@ -44,6 +49,25 @@ def nodes(model: keras.Model) -> Iterable[Any]:
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
                 yield node
+
+
+def arranged(model: Any, inputs: Any) -> list:
+    """What a functional model is called on, in the order of its inputs, as the model itself arranges it.
+
+    Raises:
+        ValueError: if there are more or fewer, or others by name.
+    """
+    wanted = model._inputs_struct
+    if isinstance(inputs, dict):
+        names = list(wanted) if isinstance(wanted, dict) else [tensor.name for tensor in keras.tree.flatten(wanted)]
+        if missing := [name for name in names if name not in inputs]:
+            raise ValueError(f"{model.name} is called without {', '.join(map(repr, missing))}, got {sorted(inputs)}.")
+        inputs = {name: inputs[name] for name in names}
+        inputs = inputs if isinstance(wanted, dict) else list(inputs.values())
+    flat = keras.tree.flatten(inputs)
+    if len(flat) != len(model.inputs):
+        raise ValueError(f"{model.name} is called on {len(flat)} tensors, it has {len(model.inputs)} inputs.")
+    return flat
 
 
 def replay(model: keras.Model, inputs: list, call: Callable[..., Any]) -> list:
