@@ -55,7 +55,8 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
                 f"{type(self).__name__} takes neither axis, which data_format says, nor renorm; "
                 "keras.layers.BatchNormalization takes both."
             )
-        if not isinstance(momentum, Real) or isinstance(momentum, Integral) or not 0 <= momentum <= 1:
+        whole = isinstance(momentum, Integral)
+        if whole or not isinstance(momentum, (float, Real)) or not 0 <= momentum <= 1:
             raise ValueError(
                 f"{type(self).__name__}: momentum is a float from 0 to 1, got {momentum!r}. Which axis is normalised "
                 "it does not take, as Keras' layer does in that place: data_format says it."

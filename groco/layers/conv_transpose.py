@@ -168,7 +168,7 @@ class BaseGroupConvTranspose(BaseGroupConv):
         sizes = []
         for axis, (size, crop) in enumerate(zip(spatial, self._total_crops, strict=True)):
             new = None if size is None else (size - 1) * self.strides[axis] + self._windows[axis] - crop
-            if is_judged(size) and new < 1:
+            if new is not None and is_judged(size) and new < 1:
                 raise self._error(self._nothing_left(axis, size))
             sizes.append(new)
         return tuple(sizes)
