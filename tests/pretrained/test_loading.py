@@ -112,10 +112,15 @@ def test_what_cannot_be_changed():
 
 
 def test_a_folder_of_the_name_of_a_model_that_comes_with_groco(copied, tmp_path, monkeypatch, caplog):
-    monkeypatch.chdir(copied.parent)
-    with caplog.at_level(logging.WARNING, "groco"):
-        assert groco.verify(copied.name).vouched
-    assert f"{NAME} is the model that comes with groco, not the folder here, which is ./{NAME}" in caplog.text
+    """It is not what is loaded, which is said unless it is the folder of that model itself."""
+    (tmp_path / "elsewhere" / NAME).mkdir(parents=True)
+    for folder, told in ((tmp_path / "elsewhere", True), (copied.parent, False)):
+        monkeypatch.chdir(folder)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "groco"):
+            assert groco.verify(NAME).vouched
+        said = f"{NAME} is the model that comes with groco, not the folder here, which is ./{NAME}"
+        assert (said in caplog.text) == told
 
 
 def test_unknown_names():
