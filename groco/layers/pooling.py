@@ -217,7 +217,8 @@ class GroupMaxPooling2D(BaseGroupMaxPooling):
         data_format: `"channels_last"` or `"channels_first"`; default from the Keras config.
         group: name of the group on which the input is given, or the `Group`.
         subgroup: the group on which the output is written; `group` by default.
-        keepdims: False drops the group axis, which gives an image; only for the trivial subgroup `"P1"`.
+        keepdims: False drops the group axis, which gives an image that turns with the whole group, to which the windows
+            must fit then; only for the trivial subgroup `"P1"`.
         allow_non_equivariance: go on where sizes, strides and padding break equivariance, instead of raising.
         **kwargs: `name`, `dtype`, `trainable`.
 
