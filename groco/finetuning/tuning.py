@@ -10,7 +10,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -221,10 +221,10 @@ def finetune(
         },
         golden=_golden(preprocess, train.inputs.shape[1:-1], seed),
     )
-    return replace(tuned, folder=_write_or_rescue(write, output))
+    return replace(tuned, folder=_write_or_rescue(write, model, output))
 
 
-def _write_or_rescue(write: functools.partial[Path], output: Path) -> Path:
+def _write_or_rescue(write: Callable[[Path], Path], model: keras.Model, output: Path) -> Path:
     """Writes the folder; elsewhere if that fails after all, so that the training is not lost, and says so.
 
     Raises:
@@ -239,7 +239,7 @@ def _write_or_rescue(write: functools.partial[Path], output: Path) -> Path:
                 rescue = write(folder / output.name)
             except Exception:
                 rescue = folder / "model.keras"
-                write.keywords["model"].save(rescue)
+                model.save(rescue)
         except Exception:
             raise error from None
         message = f"{str(output)!r} cannot be written ({error}); the trained model is in {str(rescue)!r}."

@@ -224,6 +224,17 @@ class GroupLayer(keras.layers.Layer):
             paddings.append((total // 2, total - total // 2))
         return paddings
 
+    def _possible_totals(self, axis: int, window: int, stride: int) -> dict[int, int]:
+        """The padding for each of the sizes that the layer takes, up to where they repeat."""
+        mirrored = self._window_group.mirrored_axes[axis]
+        totals = {}
+        for size in range(1, window + 4 * stride):
+            total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
+            exact = self.allow_non_equivariance or not mirrored
+            if size + total >= window and (exact or padding_rule.is_exact(total, size, window, stride)):
+                totals[size] = total
+        return totals
+
     def _checked_paddings(self, inputs, windows, strides) -> tuple[Any, list[tuple]]:
         """The inputs, (batch, *spatial, ...), and (before, after) for each spatial axis.
 

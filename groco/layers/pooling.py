@@ -12,7 +12,6 @@ import numpy as np
 from keras import ops
 
 from groco.groups import Group, GroupLike
-from groco.layers import padding as padding_rule
 from groco.layers.base import GroupLayer, is_judged, merge_last_axes, split_last_axis
 
 
@@ -119,14 +118,9 @@ class BaseGroupPooling(CosetPooling):
 
     def _may_be_nothing_but_padding(self, axis: int) -> bool:
         """Whether there is a window without a point of the input, for any of the sizes that are taken."""
-        pool, stride = self.pool_size[axis], self.strides[axis]
-        mirrored = self._window_group.mirrored_axes[axis]
-        for size in range(1, pool + 2 * stride + 1):  # then totals repeat
-            total = padding_rule.total_padding(self.padding, size, pool, stride, mirrored)
-            exact = self.allow_non_equivariance or not mirrored or padding_rule.is_exact(total, size, pool, stride)
-            if exact and size + total >= pool and total - total // 2 >= pool:
-                return True
-        return False
+        pool = self.pool_size[axis]
+        totals = self._possible_totals(axis, pool, self.strides[axis]).values()
+        return any(total - total // 2 >= pool for total in totals)
 
     def compute_output_shape(self, input_shape):
         sizes = self._check_shapes(input_shape)

@@ -220,9 +220,13 @@ def _tensor(value):
     return restore(value) if isinstance(value, Signal) else value
 
 
+def _rank(value) -> int:
+    return value.rank if isinstance(value, Signal) else len(value.shape)
+
+
 def _as_input(model, value, tensor):
     """A value as a model within the model takes it: in the precision of its input."""
-    if len(_tensor(value).shape) != len(tensor.shape):
+    if _rank(value) != len(tensor.shape):
         raise ValueError(
             f"{model.name} cannot be exported: it is called on a tensor of shape {tuple(_tensor(value).shape)}, its "
             f"input is of shape {tuple(tensor.shape)}."
@@ -234,7 +238,7 @@ def _as_input(model, value, tensor):
 
 def _signal(layer: GroupLayer, value) -> Signal:
     """What a layer of groco reads, as a signal on its group or as an image."""
-    rank = value.rank if isinstance(value, Signal) else len(value.shape)
+    rank = _rank(value)
     on_group = isinstance(layer, group_layers.GroupDense) or rank == layer.rank + 3
     if isinstance(value, Signal):
         if (value.copies is not None) == on_group and value.data_format == layer.data_format:

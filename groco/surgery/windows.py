@@ -33,7 +33,7 @@ def paddings(layer: GroupLayer, sizes, windows, strides) -> list[tuple[int, int]
     found = layer._window_paddings(sizes, windows, strides)
     for axis, (pair, window, stride) in enumerate(zip(found, windows, strides, strict=True)):
         if pair[0] is None:
-            totals = set(_possible_totals(layer, axis, window, stride).values())
+            totals = set(layer._possible_totals(axis, window, stride).values())
             found[axis] = (min(totals) // 2, min(totals) - min(totals) // 2) if len(totals) == 1 else pair
     unknown = [axis for axis, pair in enumerate(found) if pair[0] is None]
     if not unknown:
@@ -46,21 +46,9 @@ def paddings(layer: GroupLayer, sizes, windows, strides) -> list[tuple[int, int]
     )
 
 
-def _possible_totals(layer: GroupLayer, axis: int, window: int, stride: int) -> dict[int, int]:
-    """The padding for each of the sizes that the layer takes, up to where they repeat."""
-    mirrored = layer._window_group.mirrored_axes[axis]
-    totals = {}
-    for size in range(1, window + 4 * stride):
-        total = padding_rule.total_padding(layer.padding, size, window, stride, mirrored)
-        exact = layer.allow_non_equivariance or not mirrored
-        if size + total >= window and (exact or padding_rule.is_exact(total, size, window, stride)):
-            totals[size] = total
-    return totals
-
-
 def _is_same(layer: GroupLayer, axis: int, size: int | None, window: int, stride: int) -> bool:
     """Whether the padding of an axis is Keras' `"same"`, for its size or for every size that the layer takes."""
-    totals = _possible_totals(layer, axis, window, stride)
+    totals = layer._possible_totals(axis, window, stride)
     if size is not None:
         mirrored = layer._window_group.mirrored_axes[axis]
         totals = {size: padding_rule.total_padding(layer.padding, size, window, stride, mirrored)}
