@@ -57,7 +57,8 @@ def equivariance_errors(
         infinite if shapes differ or values are not finite.
 
     Raises:
-        ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group.
+        ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group,
+            or there are several outputs.
     """
     pooled = group is None and _pools_the_group_away(layer)
     ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
@@ -150,7 +151,13 @@ def _own_group(layer, attribute: str) -> Group | None:
 
 def _evaluate(layer, inputs) -> np.ndarray:
     with exact_float32():
-        outputs = keras.ops.convert_to_numpy(layer(inputs))
+        outputs = layer(inputs)
+        if isinstance(outputs, list | tuple | dict):
+            raise ValueError(
+                f"{getattr(layer, 'name', layer)} has {len(outputs)} outputs; compare one after the other, as in "
+                "lambda x: model(x)[0]."
+            )
+        outputs = keras.ops.convert_to_numpy(outputs)
     return outputs.astype("float64")
 
 

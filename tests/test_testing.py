@@ -74,6 +74,11 @@ def test_outputs_of_other_shapes_and_values_are_errors(image):
     assert equivariance_error(lambda x: x * np.nan, image, "P4") == np.inf
 
 
+def test_one_output_is_compared(image):
+    with pytest.raises(ValueError, match="2 outputs; compare one after the other"):
+        equivariance_errors(lambda x: [x, x], image, "P4", ndim=2)
+
+
 def test_elements_and_tolerance(image):
     plain = keras.layers.Conv2D(3, 3)
     assert list(equivariance_errors(plain, image, "P4", elements=[0, 2])) == ["e", "R2"]

@@ -14,7 +14,9 @@ def add_commands(commands) -> None:
     card.add_argument("--check", action="store_true", help="only check the card that is there; exit status 1 if wrong")
     card.set_defaults(run=_card)
 
-    publish = commands.add_parser("publish", help="put a trained model on the Hugging Face Hub")
+    publish = commands.add_parser(
+        "publish", help="put a trained model on the Hugging Face Hub, in place of the files of its repository"
+    )
     publish.add_argument("folder", type=Path, metavar="FOLDER", help="of the model, for instance zoo/p4cnn.rotmnist")
     publish.add_argument("--repo-id", required=True, metavar="ORGANISATION/NAME", help="the repository")
     publish.add_argument("--dry-run", action="store_true", help="check everything, show what would go, send nothing")

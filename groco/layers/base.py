@@ -14,6 +14,13 @@ from groco.fourier.splitting import is_padded
 from groco.groups import Group, GroupLike, get_group
 from groco.layers import padding as padding_rule
 from groco.layers.checked import checked
+from groco.layers.history import writers
+
+_EXAMPLES = {
+    1: "'PM' for mirrors, 'P1' for none",
+    2: "'P4' for quarter turns, 'P4M' for mirrors too, 'P1' for none",
+    3: "'O' for the rotations of a cube, 'Oh' for mirrors too, 'C1' for none",
+}
 
 AXIS_NAMES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
@@ -31,13 +38,19 @@ class GroupLayer(keras.layers.Layer):
     def __init__(
         self,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         data_format: str | None = None,
         allow_non_equivariance: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if group is None:
+            rank = getattr(self, "rank", 2)  # GroupDense finds its own
+            raise TypeError(
+                f"{type(self).__name__} (name={self.name!r}): it needs group=, the symmetry that its outputs follow: "
+                f"{_EXAMPLES[rank]}, as in Keras' own layer; groco.groups.list_groups({rank}) gives all."
+            )
         self.data_format = keras.config.image_data_format() if data_format is None else data_format
         if self.data_format not in ("channels_last", "channels_first"):
             raise self._error(f"data_format is 'channels_last' or 'channels_first', got {data_format!r}.")
@@ -58,6 +71,8 @@ class GroupLayer(keras.layers.Layer):
                 f"it was built for inputs of shape {self.get_build_config()['input_shape']}, got shape {tuple(shape)}; "
                 "use a new layer for inputs of another rank or with other channels."
             )
+        if isinstance(inputs, keras.KerasTensor) and not self.allow_non_equivariance:
+            self._check_written(inputs)
         return super().__call__(inputs, *args, **kwargs)
 
     def _is_as_built(self, shape) -> bool:
@@ -68,6 +83,17 @@ class GroupLayer(keras.layers.Layer):
         if spec.ndim not in (None, len(shape)) or len(shape) < (spec.min_ndim or 0):
             return False
         return all(shape[axis] in (None, length) for axis, length in spec.axes.items())
+
+    def _check_written(self, signal) -> None:
+        """Raises ValueError for a signal on another group of as many elements, whose shape tells nothing."""
+        mine = self.input_group
+        for layer in writers(signal):
+            its = layer.output_group
+            if (its.ndim, its.order) == (mine.ndim, mine.order) and its is not mine:
+                raise self._error(
+                    f"its input is a signal on {its.name!r}, which {layer.name!r} writes, and it reads one on "
+                    f"{mine.name!r}: as many elements, but others; use the same group in both."
+                )
 
     @property
     def input_group(self) -> Group:

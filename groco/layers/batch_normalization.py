@@ -80,7 +80,7 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         training = bool(training and self.trainable)
         mask = mask if training else None
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
-        slow = self.axis == -1 and len(inputs.shape) > 3
+        slow = len(inputs.shape) > 3 and (self.axis == -1 or (training and keras.backend.backend() == "tensorflow"))
         if mask is None and not (double or slow):
             return super().call(inputs, training=training)
         if self.axis == -1:

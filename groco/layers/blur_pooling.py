@@ -23,7 +23,7 @@ class BaseGroupBlurPooling(BaseGroupAveragePooling):
         padding: str = "valid_equiv",
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         keepdims: bool = True,
         allow_non_equivariance: bool = False,

@@ -36,7 +36,7 @@ class BaseGroupConv(ChoiceOfImplementation):
         kernel_constraint=None,
         bias_constraint=None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         allow_non_equivariance: bool = False,
         implementation: str = "auto",

@@ -78,7 +78,7 @@ class GroupDense(ChoiceOfImplementation):
         bias_constraint=None,
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         ndim: int | None = None,
         implementation: str = "auto",

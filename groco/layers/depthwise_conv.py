@@ -42,7 +42,7 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
         depthwise_constraint=None,
         bias_constraint=None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         allow_non_equivariance: bool = False,
         **kwargs,

@@ -19,7 +19,7 @@ class BaseGlobalGroupPooling(CosetPooling):
         data_format: str | None = None,
         keepdims: bool = False,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         **kwargs,
     ):

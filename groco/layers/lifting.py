@@ -14,7 +14,7 @@ from groco.layers.base import GroupLayer
 class BaseGroupLifting(GroupLayer):
     """Lifting in any dimension; see `GroupLifting2D`."""
 
-    def __init__(self, data_format: str | None = None, *, group: GroupLike, **kwargs):
+    def __init__(self, data_format: str | None = None, *, group: GroupLike | None = None, **kwargs):
         super().__init__(group=group, subgroup=None, data_format=data_format, **kwargs)
         self.supports_masking = True  # a mask of steps is passed on
 

@@ -50,7 +50,7 @@ class BaseGroupPooling(CosetPooling):
         padding: str = "valid_equiv",
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         keepdims: bool = True,
         allow_non_equivariance: bool = False,

@@ -14,8 +14,19 @@ from groco.layers.base import GroupLayer, merge_last_axes
 class BaseGroupRestriction(GroupLayer):
     """Restriction in any dimension; see `GroupRestriction2D`."""
 
-    def __init__(self, data_format: str | None = None, *, group: GroupLike, subgroup: GroupLike, **kwargs):
+    def __init__(
+        self,
+        data_format: str | None = None,
+        *,
+        group: GroupLike | None = None,
+        subgroup: GroupLike | None = None,
+        **kwargs,
+    ):
         super().__init__(group=group, subgroup=subgroup, data_format=data_format, **kwargs)
+        if subgroup is None:
+            raise TypeError(
+                f"{type(self).__name__} (name={self.name!r}): it needs subgroup=, on which the output is a signal."
+            )
 
     @property
     def _index(self) -> int:

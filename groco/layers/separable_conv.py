@@ -45,7 +45,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         pointwise_constraint=None,
         bias_constraint=None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         subgroup: GroupLike | None = None,
         factorization: str = "depthwise",
         allow_non_equivariance: bool = False,

@@ -25,7 +25,7 @@ class BaseGroupUpSampling(GridLayer):
         data_format: str | None = None,
         interpolation: str = "nearest",
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         target_size=None,
         allow_non_equivariance: bool = False,
         **kwargs,

@@ -66,7 +66,7 @@ class BaseGroupZeroPadding(BorderLayer):
         padding=1,
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         allow_non_equivariance: bool = False,
         **kwargs,
     ):
@@ -99,7 +99,7 @@ class BaseGroupCropping(BorderLayer):
         cropping=1,
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         allow_non_equivariance: bool = False,
         **kwargs,
     ):
@@ -216,7 +216,7 @@ class GroupCropping2D(BaseGroupCropping):
         cropping=0,
         data_format: str | None = None,
         *,
-        group: GroupLike,
+        group: GroupLike | None = None,
         allow_non_equivariance: bool = False,
         **kwargs,
     ):

@@ -13,6 +13,7 @@ import numpy as np
 
 from groco.models import create_model, get_builder
 from groco.pretrained.files import first_line
+from groco.pretrained.hub import PREFIX
 from groco.pretrained.manifest import PretrainedError
 from groco.pretrained.safety import check_config, check_size, check_weights, read_json
 from groco.pretrained.source import Source, locate
@@ -21,6 +22,13 @@ SCHEMA = 1
 DESCRIPTION = "groco.json"
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
+
+# Arguments that leave the trained layers what they are, but for those of the classifier.
+_FREE = {"num_classes", "include_top", "input_shape", "pooling", "classifier_activation", "dropout", "name"}
+_CHANGEABLE = (
+    "only num_classes, include_top, input_shape (with as many channels) and arguments that leave the trained layers as "
+    "they are can be changed."
+)
 
 _log = logging.getLogger("groco")
 
@@ -56,8 +64,8 @@ def from_pretrained(
         local_files_only: True asks the Hub for nothing; so does huggingface_hub's offline mode (HF_HUB_OFFLINE).
         token: for the Hub, if not the one that huggingface_hub knows (HF_TOKEN, `hf auth login`).
         compile: True compiles the model to be trained further, with Adam and the cross-entropy of its outputs.
-        **kwargs: further arguments of the architecture's builder that do not change the shape of the weights, such as
-            `classifier_activation`, `dropout` or `name`.
+        **kwargs: further arguments of the architecture's builder with which the trained layers stay what they are, such
+            as `classifier_activation`, `pooling`, `dropout` or `name`.
 
     Returns:
         A `keras.Model`.
@@ -65,7 +73,7 @@ def from_pretrained(
     Raises:
         PretrainedError: (a ValueError) if there is no such model; if a file is missing, cannot be downloaded or is not
             what the manifest vouches for; if weights do not fit or are not finite; if an argument is not one of the
-            architecture's.
+            architecture's, or would make other layers of those that are trained, as another `group` or `depth`.
 
     Example:
 
@@ -101,7 +109,10 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
         if missing == [DESCRIPTION]:
             return _load_keras(source, changes)
     if missing:
-        raise PretrainedError(f"{source.label} is not a trained model: it has no {' and no '.join(missing)}.")
+        lacks = f"it has no {' and no '.join(missing)}"
+        if source.label.startswith(PREFIX):
+            lacks += f" at {folder.name}, or only a part of it is in the cache and the Hub was not asked or not reached"
+        raise PretrainedError(f"{source.label} is not a trained model: {lacks}.")
     description = read_description(folder / DESCRIPTION)
     arguments = description["arguments"]
     try:
@@ -121,12 +132,33 @@ def load_from(source: Source, changes: dict[str, Any] | None = None) -> keras.Mo
         model = create_model(description["architecture"], **{**arguments, **changes})
     except (TypeError, ValueError) as error:
         raise PretrainedError(f"{source.label} cannot be made with other arguments: {error}") from error
+    _check_trained(builder, arguments, changes, model, source.label)
     new = []
     if "num_classes" in changes:
         classes = {"num_classes": changes["num_classes"]}
         new = _differing(trained, model if changes == classes else builder(**{**arguments, **classes}))
     _transfer(trained, model, source.label, new)
     return model
+
+
+def _check_trained(builder, arguments: dict, changes: dict, model: keras.Model, name: str) -> None:
+    """Raises PretrainedError if changed arguments make other layers than those that are trained, or leave some out."""
+    if changes.keys() <= _FREE:
+        return
+    kept = builder(**{**arguments, **{key: value for key, value in changes.items() if key in _FREE}})
+    trained, found = ({layer.name: layer for layer in each.layers if layer.weights} for each in (kept, model))
+    other = [key for key in trained if key not in found or _computes(found[key]) != _computes(trained[key])]
+    if other or len(found) != len(trained):
+        names = ", ".join(f"{key}={value!r}" for key, value in changes.items() if key not in _FREE)
+        layers = f"the layer {other[0]!r}" if other else f"{len(found) - len(trained)} more layers"
+        raise PretrainedError(f"{name}: {names} does not fit the trained weights ({layers}); {_CHANGEABLE}")
+
+
+def _computes(layer: keras.layers.Layer) -> dict[str, Any]:
+    """What says which numbers a layer makes with its weights; what comes after them is free."""
+    ignored = ("name", "dtype", "trainable", "activation")
+    config = {key: value for key, value in layer.get_config().items() if key not in ignored}
+    return {**config, "weights": [weight.shape for weight in layer.weights]}
 
 
 def head_layers(architecture: str, arguments: dict[str, Any]) -> list[str]:
@@ -192,7 +224,8 @@ def _compile(model: keras.Model, include_top: bool) -> None:
     activation = getattr(model.layers[-1], "activation", None)
     from_logits = activation is None or activation is keras.activations.linear
     if model.output_shape[-1] == 1:
-        model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=from_logits), metrics=["binary_accuracy"])
+        accuracy = keras.metrics.BinaryAccuracy("binary_accuracy", threshold=0.0 if from_logits else 0.5)
+        model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=from_logits), metrics=[accuracy])
     else:
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits), metrics=["accuracy"])
 
@@ -210,9 +243,6 @@ def _transfer(trained: keras.Model, model: keras.Model, name: str, may_be_new: S
         elif layer.name in may_be_new:
             fresh.append(layer.name)
         else:
-            raise PretrainedError(
-                f"{name}: the layer {layer.name!r} does not fit the trained one; only num_classes, include_top, "
-                "input_shape (with as many channels) and arguments that leave the weights as they are can be changed."
-            )
+            raise PretrainedError(f"{name}: the layer {layer.name!r} does not fit the trained one; {_CHANGEABLE}")
     if fresh:
         _log.warning("%s: newly initialised, to be trained: %s.", name, ", ".join(fresh))

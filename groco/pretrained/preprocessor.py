@@ -121,11 +121,14 @@ class Preprocessor:
         contrast = ", which the preprocessor inverts" if self.inverted else ""
         return f"of {sizes} {unit}{free} and {channels}, values 0 to {self.maximum:g}{contrast}"
 
-    def probabilities(self, outputs) -> np.ndarray:
+    def probabilities(self, outputs, from_logits: bool | None = None) -> np.ndarray:
         """The probabilities of the classes from a model's logits: softmax over the last axis, sigmoid if it is 1.
 
         Args:
             outputs: (batch, ..., classes) logits.
+            from_logits: False for probabilities already, as of a model with `classifier_activation="softmax"`, which
+                are given back. By default those are recognised, none negative and of sum 1, where there are several
+                classes; outputs of one class are logits.
 
         Returns:
             As `outputs`, float64.
@@ -133,17 +136,23 @@ class Preprocessor:
         logits = np.asarray(outputs, dtype="float64")
         if logits.ndim < 2 or logits.shape[-1] != len(self.classes):
             raise ValueError(f"Outputs have a last axis of {len(self.classes)} classes, got shape {logits.shape}.")
+        if from_logits is None:
+            several = logits.shape[-1] > 1 and logits.size > 0
+            from_logits = not (several and logits.min() >= 0 and np.allclose(logits.sum(axis=-1), 1, atol=1e-2))
+        if not from_logits:
+            return logits
         if logits.shape[-1] == 1:
             return 0.5 * (1 + np.tanh(0.5 * logits))
         exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
-    def decode(self, outputs, top: int = 1) -> list[list[tuple[str, float]]]:
+    def decode(self, outputs, top: int = 1, from_logits: bool | None = None) -> list[list[tuple[str, float]]]:
         """The most likely classes from a classifier's logits.
 
         Args:
             outputs: (batch, classes) logits.
             top: how many classes.
+            from_logits: as of `probabilities`.
 
         Returns:
             For each image the names and probabilities of the `top` classes, the most likely first.
@@ -156,7 +165,7 @@ class Preprocessor:
                 f"Only outputs (batch, classes) of a classifier are decoded, got shape {np.shape(outputs)} of a model "
                 f"for {self.task}; see `probabilities`."
             )
-        rows = self.probabilities(outputs)
+        rows = self.probabilities(outputs, from_logits)
         return [[(self.classes[i], float(row[i])) for i in np.argsort(-row, kind="stable")[:top]] for row in rows]
 
     def read(self, paths: Sequence[str | Path]) -> np.ndarray:
@@ -252,7 +261,10 @@ class Preprocessor:
             return array[..., None]
         if len(shape) == rank + 2 and shape[-1] == self.channels and self.fits(shape[1:-1]):
             return array
-        raise ValueError(f"The model needs images {self.describe()}, got shape {shape}.")
+        raise ValueError(
+            f"The model needs images {self.describe()}, got shape {shape}. For a model that was loaded for another "
+            "input_shape, use dataclasses.replace(preprocess, size=...)."
+        )
 
     def _read(self, path: Path) -> np.ndarray:
         """One file as an array with the channel axis."""
@@ -301,10 +313,10 @@ def _as_array(images) -> np.ndarray:
 
 
 def _is_scaled(array: np.ndarray) -> bool:
-    """Whether values are of 0 to 1: bools, or with fractions and none above. Few images are so dark."""
-    if array.dtype.kind == "f":
-        return bool(array.max() <= 1 and (array % 1 > 0).any())
-    return array.dtype == np.bool_
+    """Whether values are of 0 to 1: bools, fractions, or both of the two. Few images are so dark."""
+    if array.dtype == np.bool_:
+        return True
+    return bool(array.max() <= 1 and (array.min() < array.max() or array.max() % 1 > 0))
 
 
 def _plain(values):
@@ -332,13 +344,16 @@ def preprocessor(name: str | Path, **options: Any) -> Preprocessor:
     return Preprocessor.load(locate(name, [PREPROCESSOR], **options).folder / PREPROCESSOR)
 
 
-def decode_predictions(name: str | Path, outputs, top: int = 5, **options: Any) -> list[list[tuple[str, float]]]:
+def decode_predictions(
+    name: str | Path, outputs, top: int = 5, from_logits: bool | None = None, **options: Any
+) -> list[list[tuple[str, float]]]:
     """The most likely classes from the logits of a trained classifier.
 
     Args:
         name: of the model, as of `preprocessor`.
         outputs: (batch, classes) logits, what `model.predict` gives.
         top: how many classes.
+        from_logits: False for probabilities; by default those are recognised, see `Preprocessor.probabilities`.
         **options: as of `preprocessor`.
 
     Returns:
@@ -354,4 +369,4 @@ def decode_predictions(name: str | Path, outputs, top: int = 5, **options: Any) 
     >>> groco.decode_predictions("p4cnn.rotmnist", [[0.0] * 9 + [100.0]], top=1)
     [[('9', 1.0)]]
     """
-    return preprocessor(name, **options).decode(outputs, top)
+    return preprocessor(name, **options).decode(outputs, top, from_logits)

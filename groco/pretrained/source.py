@@ -65,6 +65,8 @@ def locate(
             if revision is not None:
                 raise PretrainedError(f"{name} is a folder, which has no revision; got revision={revision!r}.")
             return _folder(Path(name))
+        if str(name).startswith(("~", ".")) or set("/\\") & set(str(name)):
+            raise PretrainedError(f"There is no folder {str(name)!r}; the names of models on the Hub begin with hf://.")
         info = model_info(name)
         if Path(name).is_dir() and Path(name).resolve() != model_folder(name).resolve():
             _log.warning("%s is the model that comes with groco, not the folder here, which is ./%s.", name, name)
@@ -82,6 +84,9 @@ def locate(
             if known.repo_id == repo_id and known.revision is not None and known.revision == revision:
                 return Source(name, hub.fetch_verified(known, files or known.files, **options), known)
     folder, commit = hub.fetch_unverified(repo_id, revision, files or REQUIRED_FILES, **options)
+    for known in map(model_info, list_pretrained()):
+        if (known.repo_id, known.revision) == (repo_id, commit):  # a branch, or a tag, that is there
+            return Source(str(name), hub.fetch_verified(known, files or REQUIRED_FILES, **options), known)
     _log.warning("%s%s@%s is unverified: no manifest vouches for its files.", hub.PREFIX, repo_id, commit)
     return Source(str(name), folder, None)
 

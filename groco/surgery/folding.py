@@ -21,6 +21,9 @@ _OUTPUT_AXIS = {
 }
 
 
+_CROPPING = {getattr(keras.layers, f"Cropping{n}D") for n in (1, 2, 3)}
+
+
 def fold_batch_norms(model: keras.Model) -> keras.Model:
     """A model in which the batch normalisation of inference is part of the kernels, where it directly follows one.
 
@@ -55,7 +58,7 @@ def _pairs(model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
     uses = collections.Counter(id(tensor) for node in calls for tensor in node.input_tensors)
     uses.update(id(tensor) for tensor in model.outputs)
     times = collections.Counter(id(node.operation) for node in calls)
-    makers = {id(tensor): node.operation for node in calls for tensor in node.outputs}
+    makers = {id(tensor): node for node in calls for tensor in node.outputs}
     pairs = []
     for node in calls:
         norm, read = node.operation, node.input_tensors
@@ -63,8 +66,12 @@ def _pairs(model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
             continue
         if node.arguments.kwargs.get("training"):  # of the batch, whatever is computed
             continue
-        layer: Any = makers.get(id(read[0]))
-        if type(layer) not in _OUTPUT_AXIS or uses[id(read[0])] > 1 or times[id(layer)] > 1 or times[id(norm)] > 1:
+        tensor, maker = read[0], makers.get(id(read[0]))
+        while maker is not None and type(maker.operation) in _CROPPING and uses[id(tensor)] == 1:
+            tensor = maker.input_tensors[0]  # a border that is taken away, as behind transposed convolutions
+            maker = makers.get(id(tensor))
+        layer: Any = None if maker is None else maker.operation
+        if type(layer) not in _OUTPUT_AXIS or uses[id(tensor)] > 1 or times[id(layer)] > 1 or times[id(norm)] > 1:
             continue
         channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
         axis = len(read[0].shape) - 1 if channels_last else 1

@@ -39,7 +39,8 @@ def export_model(
         path: where it goes. What is there already is replaced once the new one is complete.
         format: `"keras"`, a `.keras` file that Keras loads without groco; `"tf_saved_model"`, a folder for TensorFlow,
             whose `serve` takes the inputs; `"onnx"`, a `.onnx` file; `"litert"`, a `.tflite` file. The latter two need
-            `pip install "groco[export]"`.
+            `pip install "groco[export]"`. Of several inputs or outputs a LiteRT interpreter has another order than the
+            model: use its `get_signature_runner()`, which goes by names.
         fold_batch_norm, implementation: as in `export_plain`.
 
     Returns:
@@ -104,12 +105,15 @@ def _check_precision(plain: keras.Model, format: str) -> None:
 
 def _check_sizes(plain: keras.Model, format: str) -> None:
     """Raises ValueError where Keras would trace the model with images of one point for those of unknown sizes."""
-    unknown = any(None in tensor.shape[1:] for tensor in plain.inputs)
-    if unknown and format == "onnx" and keras.backend.backend() == "torch":
+    if _is_of_any_size(plain) and format == "onnx" and keras.backend.backend() == "torch":
         raise ValueError(
             f"{plain.name} takes any size, and Keras on torch cannot export that to {format!r}; build the model for a "
             "known input_shape, or set KERAS_BACKEND to tensorflow."
         )
+
+
+def _is_of_any_size(plain: keras.Model) -> bool:
+    return any(None in tensor.shape[1:] for tensor in plain.inputs)
 
 
 @contextlib.contextmanager
@@ -139,7 +143,12 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
         ) from None
     except Exception as error:
         missing = re.search("TF Select ops: (.*)", str(error))
-        reason = f"it has no {missing[1]}" if missing else " ".join(str(error).split())[:300]
+        words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()  # colours of a terminal
+        reason = f"it has no {missing[1]}" if missing else " ".join(words)[:300]
+        if _is_of_any_size(plain) and keras.backend.backend() != "tensorflow":
+            reason = (
+                f"it takes any size; build it for a known input_shape, or set KERAS_BACKEND to tensorflow ({reason})"
+            )
         raise ValueError(
             f"{plain.name} cannot be exported to {format!r} by Keras on {keras.backend.backend()}: {reason}"
         ) from error

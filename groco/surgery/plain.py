@@ -35,8 +35,9 @@ def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementati
         model: a functional or sequential model, with others inside it or not. Layers that are neither groco's nor
             Keras' own are taken as they are; what they need to be loaded again is theirs.
         fold_batch_norm: fold each batch normalisation that directly follows a convolution or dense layer into its
-            kernel and bias. In training the folded model has no statistics of its own any more. Those behind a
-            convolution in the Fourier basis, which ends with the way back from it, are kept.
+            kernel and bias. In training the folded model has no statistics of its own any more. Those are kept that
+            follow a convolution in the Fourier basis, which ends with the way back from it, one that is made of several
+            (depthwise ones of many channels) or called several times, or are in a model of Keras' own layers inside.
         implementation: what stands for a group convolution. `"dense"` (the default): one convolution with the expanded
             kernel. `"fourier"`: where there is one (see `GroupConv2D`), a dense layer for each of its blocks and the
             ways into the basis and back, whose matrices are constants of the model; dense where a convolution of Keras

@@ -143,7 +143,13 @@ def _config(layer: keras.layers.Layer) -> dict[str, Any]:
 
     One that is a layer is a copy, with weights of its own, which are set with those of the layer.
     """
-    config, activation = layer.get_config(), getattr(layer, "activation", None)
+    try:
+        config, activation = layer.get_config(), getattr(layer, "activation", None)
+    except NotImplementedError:  # Keras', of layers with arguments and no get_config
+        raise ValueError(
+            f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: it has no get_config, from which "
+            "another layer like it could be made."
+        ) from None
     if activation is None or "activation" not in config:
         return config
     if isinstance(activation, keras.layers.Layer):

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from hypothesis import strategies as st
 
+from groco.fourier.choice import has_fourier
 from groco.groups import Group, get_group, list_groups
 from groco.layers import (
     GroupBatchNormalization,
@@ -113,6 +114,13 @@ def common(group: Group, subgroup: Group | None):
     )
 
 
+def implementations(on: Group | None, subgroup: Group, size: tuple[int, ...], groups: int = 1):
+    """Small layers are dense by default, so that the Fourier implementation must be asked for."""
+    if not has_fourier(on, subgroup, size, groups):
+        return st.just({})
+    return st.sampled_from(({}, {"implementation": "fourier"}))
+
+
 def layer_of(module, name: str, ndim: int) -> type:
     return getattr(module, name.format(ndim))
 
@@ -146,6 +154,7 @@ def convolutions(draw):
     }
     sizes = draw(spatial_sizes(windows))
     on = draw(st.sampled_from((None, group)))
+    kwargs |= draw(implementations(on, subgroup or group, on_each_axis(kernel["kernel_size"], ndim), groups))
     shape = join(kwargs["data_format"], sizes, on, groups * draw(st.integers(1, 3 if ndim < 3 else 2)))
     return Case(layer_of(conv, "GroupConv{}D", ndim), kwargs, shape)
 
@@ -274,6 +283,7 @@ def pointwise(draw):
     if kind == "dense":
         layer, on = dense.GroupDense, group
         extra = {"units": draw(st.integers(1, 3)), "bias_initializer": "normal", "ndim": ndim}
+        extra |= draw(implementations(group, subgroup or group, (1,) * ndim))
     elif kind == "lifting":
         layer, on, extra, subgroup = layer_of(lifting, "GroupLifting{}D", ndim), None, {}, None
     else:

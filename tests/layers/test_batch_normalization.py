@@ -57,11 +57,15 @@ def test_is_the_definition(shape, center, scale, rng):
     np.testing.assert_allclose(np.moveaxis(moved, 1, -1), expected, atol=1e-10)
 
 
-def test_statistics_keep_their_digits(rng):
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_statistics_keep_their_digits(data_format, rng):
     """Over as many values as a large layer has, where a plain sum in float32 is wrong in the fourth digit."""
     inputs = _batch(rng, (64, 32, 32, 8, 3)).astype("float32")
-    layer = GroupBatchNormalization(epsilon=EPSILON)
-    outputs = _numpy(layer(inputs, training=True))
+    layer = GroupBatchNormalization(epsilon=EPSILON, data_format=data_format)
+    if data_format == "channels_last":
+        outputs = _numpy(layer(inputs, training=True))
+    else:
+        outputs = np.moveaxis(_numpy(layer(np.moveaxis(inputs, -1, 1), training=True)), 1, -1)
     exact = inputs.astype("float64")
     axes = (0, 1, 2, 3)
     expected = (exact - exact.mean(axes)) / np.sqrt(exact.var(axes) + EPSILON)

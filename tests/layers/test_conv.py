@@ -246,8 +246,8 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 
 
 def test_group_is_asked_for():
-    with pytest.raises(TypeError, match="group"):
-        GroupConv2D(2, 3)
+    with pytest.raises(TypeError, match=r"GroupConv2D \(name='own'\): it needs group=, .*'P4' for quarter turns"):
+        GroupConv2D(2, 3, name="own")
 
 
 def test_rectangular_kernels_where_the_group_allows(rng):

@@ -264,5 +264,7 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 
 
 def test_group_is_asked_for():
-    with pytest.raises(TypeError, match="group"):
-        DepthwiseGroupConv2D(3)
+    with pytest.raises(
+        TypeError, match=r"DepthwiseGroupConv2D \(name='own'\): it needs group=, .*'P4' for quarter turns"
+    ):
+        DepthwiseGroupConv2D(3, name="own")

@@ -109,5 +109,5 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 
 
 def test_subgroup_is_asked_for():
-    with pytest.raises(TypeError, match="subgroup"):
-        GroupRestriction2D(group="P4")
+    with pytest.raises(TypeError, match=r"GroupRestriction2D \(name='own'\): it needs subgroup="):
+        GroupRestriction2D(group="P4", name="own")

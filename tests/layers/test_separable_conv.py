@@ -315,8 +315,10 @@ def test_errors_name_the_layer_and_the_fix(kwargs, shape, message):
 
 
 def test_group_is_asked_for():
-    with pytest.raises(TypeError, match="group"):
-        SeparableGroupConv2D(2, 3)
+    with pytest.raises(
+        TypeError, match=r"SeparableGroupConv2D \(name='own'\): it needs group=, .*'P4' for quarter turns"
+    ):
+        SeparableGroupConv2D(2, 3, name="own")
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only its graphs have unknown sizes")

@@ -90,7 +90,9 @@ def test_other_shapes(caplog):
         anysize = groco.from_pretrained(NAME, input_shape=(None, None, 1))
         features = groco.from_pretrained(NAME, include_top=False)
         same = groco.from_pretrained(NAME, num_classes=10, classifier_activation="softmax")
+        as_it_is = groco.from_pretrained(NAME, group="P4", width=10, dropout=0.2)
     assert not caplog.messages
+    np.testing.assert_array_equal(as_it_is.predict(images, verbose=0), original.predict(images, verbose=0))
     np.testing.assert_allclose(anysize.predict(images, verbose=0), original.predict(images, verbose=0), atol=1e-3)
     assert features.output_shape == (None, 4, 4, 4, 10)
     np.testing.assert_allclose(same.predict(images, verbose=0).sum(axis=-1), 1, atol=1e-5)
@@ -105,6 +107,14 @@ def test_what_cannot_be_changed():
         groco.from_pretrained(NAME, num_classes=3, input_shape=(28, 28, 3))
     with pytest.raises(PretrainedError, match="does not fit"):
         groco.from_pretrained(NAME, width=11)
+    for changes in ({"group": "P2MM"}, {"group": "C2MM", "num_classes": 3}):
+        with pytest.raises(PretrainedError, match=rf"group='{changes['group']}' does not fit the trained .*'conv1'"):
+            groco.from_pretrained(NAME, **changes)
+    for depth in (14, 26):
+        with pytest.raises(PretrainedError, match=rf"depth={depth} does not fit the trained weights .*layer"):
+            groco.from_pretrained("resnet20.cifar10", depth=depth)
+    with pytest.raises(PretrainedError, match="form='paper' does not fit the trained weights"):
+        groco.from_pretrained("p4m_resnet20.cifar10", form="paper", include_top=False)
     with pytest.raises(PretrainedError, match=r"no argument num_clases; it has .*num_classes"):
         groco.from_pretrained(NAME, num_clases=3)
     with pytest.raises(PretrainedError, match=r"p4cnn\.rotmnist cannot be made with other arguments: .*filters"):
@@ -247,7 +257,11 @@ def test_volumes_of_any_size_compiled_to_be_trained_further(volumes, rng):
     assert model.input_shape == (None, None, None, None, 1)
     np.testing.assert_allclose(model.predict(images, verbose=0), trained.predict(images, verbose=0), atol=1e-5)
     model.train_on_batch(images, images > 0.5)
-    assert "binary_accuracy" in model.get_metrics_result()
+    labels = trained.predict(images, verbose=0) > 0
+    measured = groco.from_pretrained(folder, input_shape=(8, 8, 8, 1), compile=True).evaluate(
+        images, labels, verbose=0, return_dict=True
+    )
+    assert measured["binary_accuracy"] == 1
     assert not np.array_equal(model.get_weights()[0], trained.get_weights()[0])
 
 

@@ -40,7 +40,10 @@ def test_forms(preprocess, form):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((2, 32, 32, 1)), r"28 x 28 pixels and 1 channel.*got shape \(2, 32, 32, 1\)"),
+        (
+            np.zeros((2, 32, 32, 1)),
+            r"28 x 28 pixels and 1 channel.*got shape \(2, 32, 32, 1\).*replace\(preprocess, size=",
+        ),
         (np.zeros((2, 28, 28, 3)), "got shape"),
         (np.zeros(784), "got shape"),
         (np.full((28, 28), -1.0), "values 0 to 255, got -1.0"),
@@ -48,6 +51,8 @@ def test_forms(preprocess, form):
         (np.full((28, 28), np.nan), "values 0 to 255, got nan"),
         (np.full((28, 28), "a"), "Images are numbers"),
         (np.full((28, 28), 0.5), "values 0 to 255, got float64 values up to 0.5, as if they were scaled already"),
+        (np.eye(28), "as if they were scaled already"),
+        (np.eye(28, dtype="uint8"), "values 0 to 255, got uint8 values up to 1, .* multiply them by 255"),
         (np.full((28, 28), True), "values 0 to 255, got bool values up to True, .* multiply them by 255"),
     ],
 )
@@ -222,7 +227,10 @@ def test_what_outputs_mean():
     (first, second), (best,) = COLOUR.decode(logits, top=2)[0], COLOUR.decode(logits)[1]
     assert [first[0], second[0], best[0]] == ["dog", "cat", "cat"]
     np.testing.assert_allclose([first[1], second[1], best[1]], [0.75, 0.25, 0.9])
-    assert groco.decode_predictions("p4cnn.rotmnist", np.eye(10), top=3)[7][0][0] == "7"
+    assert groco.decode_predictions("p4cnn.rotmnist", np.eye(10), top=3)[7][0] == ("7", 1.0)
+    assert COLOUR.decode([[0.25, 0.75]]) == [[("dog", 0.75)]], "probabilities are not made so once more"
+    assert COLOUR.decode([[0.25, 0.75]], from_logits=True)[0][0][1] == pytest.approx(1 / (1 + np.exp(-0.5)))
+    assert SLICES.probabilities(np.full((1, 2, 2, 1), 0.25), from_logits=False).max() == 0.25
     np.testing.assert_allclose(
         SLICES.probabilities(np.array([[[0.0], [-800.0]], [[800.0], [np.log(3)]]]))[..., 0], [[0.5, 0], [1, 0.75]]
     )

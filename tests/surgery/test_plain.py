@@ -375,6 +375,35 @@ def test_shared_layers_stay_shared(rng):
     check(model, rng, plain=fold_batch_norms(plain))
 
 
+def test_norms_behind_a_border_that_is_taken_away(rng):
+    inputs = keras.Input((5, 6, 2))
+    signal = layers.GroupConv2DTranspose(3, 4, strides=2, padding="same", group="P4")(inputs)
+    outputs = keras.layers.ReLU()(layers.GroupBatchNormalization()(signal))
+    plain = check(keras.Model(inputs, outputs), rng)
+    folded = check(keras.Model(inputs, outputs), rng, plain=fold_batch_norms(plain))
+    kinds = [[type(layer) for layer in net.layers] for net in (plain, folded)]
+    assert keras.layers.Cropping2D in kinds[0]
+    assert [keras.layers.BatchNormalization in each for each in kinds] == [True, False]
+
+
+def test_layers_that_cannot_be_made_again():
+    class Shift(keras.layers.Layer):
+        def __init__(self, by):
+            super().__init__(name="shift")
+            self.by = by
+
+        def call(self, inputs):
+            return inputs + self.by
+
+    inputs = keras.Input((6, 6, 1))
+    model = keras.Model(
+        inputs,
+        Shift(np.ones(4))(layers.GlobalGroupMaxPooling2D(group="P4")(layers.GroupConv2D(4, 3, group="P4")(inputs))),
+    )
+    with pytest.raises(ValueError, match=r"Shift \(name='shift'\) cannot be exported: it has no get_config"):
+        export_plain(model)
+
+
 def test_models_inside_models(rng):
     block = keras.Sequential([layers.GroupConv2D(3, 3, group="P4", padding="same"), keras.layers.ReLU()], name="block")
     inputs = keras.Input((6, 6, 4, 3))
