@@ -23,7 +23,7 @@ import numpy as np
 
 from groco._hardware import hardware
 from groco.models import create_model
-from training import augment, checkpoints, datasets, devices, preprocess, processor, tasks
+from training import augment, checkpoints, datasets, devices, preprocess, processor, provenance, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
 from training.config import FREE, complete, in_steps, list_configs, load_config, recipe
@@ -105,6 +105,7 @@ def run(
 def _run(
     config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
 ) -> dict[str, Any]:
+    made_by = provenance.commit()  # the code as it is when the run begins
     cluster.check_batch_size(config["batch_size"])
     processor.warn_of_slow_bfloat16(config["precision"])
     info = datasets.info(config["dataset"])
@@ -189,6 +190,8 @@ def _run(
         "seconds": round(sum(line["seconds"] for line in history), 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
+        "versions": provenance.versions(),
+        "commit": made_by,
         "devices": cluster.replicas,
         "hardware": hardware(cluster.replicas),
         "recipe": recipe(config),

@@ -1,0 +1,35 @@
+import shutil
+import subprocess
+
+import keras
+import pytest
+
+from training import provenance
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_and_whether_files_were_changed(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ("-c", "user.name=tests", "-c", "user.email=tests@example.org")
+        return subprocess.run(["git", *identity, *arguments], cwd=tmp_path, capture_output=True, check=True, text=True)
+
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    git("init", "-q")
+    assert provenance.commit() is None, "there is no commit yet"
+    (tmp_path / "code.py").write_text("1")
+    git("add", "code.py")
+    git("commit", "-q", "-m", "first", "--no-gpg-sign")
+    head = git("rev-parse", "HEAD").stdout.strip()
+    assert provenance.commit() == head
+    (tmp_path / "notes.txt").write_text("not tracked")
+    assert provenance.commit() == head
+    (tmp_path / "code.py").write_text("2")
+    assert provenance.commit() == f"{head}-dirty"
+    (tmp_path / "inside").mkdir()
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "inside")
+    assert provenance.commit() is None, "a package inside another's checkout is not of its commits"
+
+
+def test_versions():
+    assert set(provenance.versions()) == {"groco", "keras", "numpy", keras.backend.backend()}
+    assert all(provenance.versions().values())
