@@ -1,12 +1,16 @@
-"""What a run is made on, in words."""
+"""What a run is made on, in words, and with which versions."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 from pathlib import Path
 
 import keras
+import numpy as np
+
+from groco._version import __version__
 
 # Any of these, as Linux names them, multiplies in bfloat16: AMX, AVX-512, AVX, and ARM's.
 BFLOAT16 = {"amx_bf16", "avx512_bf16", "avx_ne_convert", "bf16"}
@@ -21,6 +25,13 @@ def hardware(devices: int = 1) -> str:
     accelerators = [] if name is None else [name if devices == 1 else f"{devices} x {name}"]
     processor = [f"{number} core{'s' if number > 1 else ''}", platform.machine(), *instructions()]
     return ", ".join([*accelerators, *processor])
+
+
+def versions() -> dict[str, str]:
+    """The versions of groco, Keras, its backend and NumPy."""
+    backend = keras.backend.backend()
+    computing = importlib.import_module(backend).__version__
+    return {"groco": __version__, "keras": keras.__version__, backend: computing, "numpy": np.__version__}
 
 
 def accelerator() -> str | None:

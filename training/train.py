@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from groco._hardware import hardware
+from groco._hardware import hardware, versions
 from groco.models import create_model
 from training import augment, checkpoints, datasets, devices, preprocess, processor, provenance, tasks
 from training.batches import Batches, InOrder
@@ -190,7 +190,7 @@ def _run(
         "seconds": round(sum(line["seconds"] for line in history), 1),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
-        "versions": provenance.versions(),
+        "versions": versions(),
         "commit": made_by,
         "devices": cluster.replicas,
         "hardware": hardware(cluster.replicas),

@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from groco._hardware import hardware
+from groco._hardware import hardware, versions
 from groco.finetuning.batches import Batches, crop, make_augmentations
 from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
@@ -364,6 +364,7 @@ def _recipe(base: str, data: Any, test: Any, settings: dict[str, Any], tuned: Fi
         "hardware": hardware(),
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
+        "versions": versions(),
     }
 
 

@@ -4,6 +4,7 @@ import subprocess
 import keras
 import pytest
 
+from groco._hardware import versions
 from training import provenance
 
 
@@ -31,5 +32,5 @@ def test_the_commit_and_whether_files_were_changed(tmp_path, monkeypatch):
 
 
 def test_versions():
-    assert set(provenance.versions()) == {"groco", "keras", "numpy", keras.backend.backend()}
-    assert all(provenance.versions().values())
+    assert set(versions()) == {"groco", "keras", "numpy", keras.backend.backend()}
+    assert all(versions().values())
