@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ CHECKPOINTS = ("last.keras", "previous.keras")
 PROGRESS = "progress.json"  # in a checkpoint, beside what Keras keeps there
 FINAL = "final.keras"
 HISTORY = "history.csv"
+LOCK = ".lock"
 
 
 class TrainingError(RuntimeError):
@@ -81,16 +83,54 @@ def _epoch_of(path: Path) -> int | None:
         return json.loads(file.read(PROGRESS))["epoch"] if PROGRESS in file.namelist() else None
 
 
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The lines of history.csv, one for each epoch."""
+def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
+    """The lines of history.csv, one for each of the first epochs; it is said if some are missing."""
     path = folder / HISTORY
-    if not path.exists():
+    if epochs == 0:
         return []
+    lines = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [{k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)]
+            lines = [
+                {k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)
+            ]
+    except FileNotFoundError:
+        pass
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
+    lines = lines[:epochs]
+    if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
+        print(
+            f"training: {path} has not every epoch up to {epochs}, where the checkpoint is; curves and seconds are "
+            "without those that are missing",
+            file=sys.stderr,
+        )
+    return lines
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes from making the same run at the same time, where the system has locks for files.
+
+    Raises:
+        TrainingError: if one does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        yield
+        return
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"another process makes the run in {folder}; wait for its end, or stop it.") from None
+        except OSError:  # a file system without locks
+            pass
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
@@ -119,6 +159,8 @@ def _write(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], A
     """Writes beside what is there and puts it in its place when it is whole; on a full disk nothing is lost."""
     try:
         write(partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())  # whole on the disk, before it takes the place of another
         keep(partial)
     except OSError as error:
         raise TrainingError(

@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "preprocess": "standardize",
     "augment": [],
     "batch_size": 128,
-    "train_examples": None,  # the first so many; None: all
+    "train_examples": None,  # the first so many, of examples sorted by class evenly spaced ones; None: all
     "examples_per_epoch": None,  # drawn in rounds; None: each once
     "schedule": None,  # a class of keras.optimizers.schedules; counts of steps are given in epochs
     "label_smoothing": 0.0,
@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
 }
 # What may change while a run goes on, and between the runs of one table: it makes no other net.
 FREE = ("changes", "workers", "checkpoint_every", "evaluate_batch", "card", "paper")
+OF_A_RUN = ("seed", "begun")  # what config.json has besides, in the folder of a run
 COUNTS_OF_STEPS = ("decay_steps", "warmup_steps", "first_decay_steps", "boundaries")
 
 
@@ -76,7 +77,7 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
 
 def recipe(config: dict[str, Any]) -> dict[str, Any]:
     """What makes the net, as json has it: the config without what is free."""
-    return json.loads(json.dumps({key: value for key, value in config.items() if key not in (*FREE, "seed")}))
+    return json.loads(json.dumps({key: value for key, value in config.items() if key not in (*FREE, *OF_A_RUN)}))
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def check(config: dict[str, Any]) -> None:
     """Raises ValueError that names the first entry of a config that is not understood."""
     name = config.get("name", "config")
     missing = [key for key in (*REQUIRED, *DEFAULTS) if key not in config]
-    unknown = sorted(set(config) - set(REQUIRED) - set(DEFAULTS) - {"seed"})
+    unknown = sorted(set(config) - set(REQUIRED) - set(DEFAULTS) - set(OF_A_RUN))
     if missing or unknown:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(unknown)}"] * bool(unknown)
         raise ValueError(f"{name}: the config {' and '.join(parts)}.")

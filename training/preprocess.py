@@ -9,7 +9,7 @@ import numpy as np
 
 from training.datasets.stored import Stored
 
-LARGEST_SAMPLE = 10_000  # of inputs that lie on disk
+LARGEST_SAMPLE = 2**29  # bytes of inputs that lie on disk
 METHODS = ("none", "standardize", "standardize_channels", "contrast_zca")
 
 
@@ -60,7 +60,8 @@ def fit(method: str, inputs: np.ndarray) -> Preprocess:
         ValueError: if there is no such method.
     """
     if isinstance(inputs, Stored):
-        inputs = inputs.sample(LARGEST_SAMPLE)
+        size = inputs.dtype.itemsize * int(np.prod(inputs.shape[1:]))
+        inputs = inputs.sample(max(1, LARGEST_SAMPLE // size))
     if method == "none":
         return Preprocess(method, 0.0, 1.0)
     if method == "standardize":

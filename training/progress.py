@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
 from pathlib import Path
@@ -34,11 +35,12 @@ class Progress(keras.callbacks.Callback):
         """To be called after each epoch with its loss and metrics."""
         self.epoch += 1
         if self.bar is not None:
+            self.bar.stateful_metrics |= set(losses)  # means over the epoch already
             self.bar.update((self.epoch - self.start) * self.steps, list(losses.items()))
             return
         each = (time.perf_counter() - self.began) / (self.epoch - self.start)
         figures = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
-        left = time.strftime("%H:%M:%S", time.gmtime(each * (self.epochs - self.epoch)))
+        left = datetime.timedelta(seconds=round(each * (self.epochs - self.epoch)))
         print(f"epoch {self.epoch}/{self.epochs}  {figures}  {each:.1f} s each, {left} left", flush=True)
 
 

@@ -172,4 +172,8 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from training.processor import keep_freed_memory
+    from training.train import leave
+
+    keep_freed_memory()
+    leave(main())

@@ -9,6 +9,7 @@ had happened.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     processor.keep_freed_memory()
     try:
         config = load_config(options.config, options.set)
+        _warn_of_the_schedule(config)
         cluster = devices.connect(options.devices, options.hosts, options.seed)
         folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
         result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard, cluster)
@@ -61,6 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
     if cluster.first:
         print(f"{config['name']}: {describe(result)}, run in {folder}")
     return 0
+
+
+def _warn_of_the_schedule(config: dict[str, Any]) -> None:
+    """Says what a changed number of epochs and a changed learning rate do not change."""
+    changed = {change.partition("=")[0] for change in config["changes"]}
+    for key, what in (("epochs", "does not change"), ("optimizer.config.learning_rate", "has no part in")):
+        if config["schedule"] and key in changed:
+            print(
+                f"training: {key} {what} the schedule of the learning rate, {config['schedule']['config']}; --set "
+                "schedule.config.KEY=VALUE does, schedule=None leaves it out",
+                file=sys.stderr,
+            )
 
 
 def _one_change_each(arguments: list[str]) -> list[str]:
@@ -87,17 +101,24 @@ def run(
     Of several processes (`cluster`, from `devices.connect`) the first one writes.
 
     Raises:
-        TrainingError: if the run exists already and is not to be resumed, cannot be resumed, or its loss is not finite.
+        TrainingError: if the run exists already and is not to be resumed, cannot be resumed, is being made by another
+            process, or its loss or weights are not finite.
     """
     cluster = cluster or devices.OneDevice()
-    if cluster.first and folder.exists() and not resume and any(folder.iterdir()):
+    if (
+        cluster.first
+        and folder.exists()
+        and not resume
+        and any(path.name != checkpoints.LOCK for path in folder.iterdir())
+    ):
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
     try:
-        return _run(config, seed, folder, data, resume, tensorboard, cluster)
+        with checkpoints.locked(folder) if cluster.first else contextlib.nullcontext():
+            return _run(config, seed, folder, data, resume, tensorboard, cluster)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -105,13 +126,12 @@ def run(
 def _run(
     config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
 ) -> dict[str, Any]:
-    made_by = provenance.commit()  # the code as it is when the run begins
     cluster.check_batch_size(config["batch_size"])
     processor.warn_of_slow_bfloat16(config["precision"])
     info = datasets.info(config["dataset"])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
-    x_train, y_train = (array[: config["train_examples"]] for array in arrays.pop("train"))
+    x_train, y_train = first_examples(*arrays.pop("train"), config["train_examples"])
     prepare = preprocess.fit(config["preprocess"], x_train)
     x_train = prepare(x_train)
     batches = {
@@ -138,9 +158,10 @@ def _run(
         if config["l2"]:
             for weight in model.trainable_weights:  # not saved with the net, which has no part in it
                 weight.regularizer = keras.regularizers.L2(config["l2"])
-    history = checkpoints.read_history(folder)[:start]
+    history = checkpoints.read_history(folder, start)
+    begun = _begun(folder, start > 0)
     if cluster.first:
-        checkpoints.write_json(folder / "config.json", {**config, "seed": seed})
+        checkpoints.write_json(folder / "config.json", {**config, "seed": seed, "begun": begun})
 
     progress = Progress(config["epochs"], steps, start)
     kept = _KeepWeights()
@@ -151,11 +172,7 @@ def _run(
             _seed_dropout(model, seed, epoch)
             losses = cluster.fit(model, Batches(x_train, y_train, epoch=epoch, **batches), callbacks)
             kept.put_back(model)
-        if not np.isfinite(losses["loss"]):
-            raise TrainingError(
-                f"the loss is {losses['loss']} in epoch {epoch + 1}; {folder} has what came before. "
-                "A smaller learning rate may help."
-            )
+        _check_finite(model, losses["loss"], epoch, folder)
         history.append({"epoch": epoch + 1, **losses, "seconds": round(time.perf_counter() - began, 3)})
         if not cluster.first:
             continue
@@ -191,7 +208,7 @@ def _run(
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "versions": versions(),
-        "commit": made_by,
+        "commit": begun["commit"],
         "devices": cluster.replicas,
         "hardware": hardware(cluster.replicas),
         "recipe": recipe(config),
@@ -199,6 +216,51 @@ def _run(
     if cluster.first:
         checkpoints.write_json(folder / "result.json", result)
     return result
+
+
+def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> None:
+    """Raises TrainingError if loss or weights are not numbers any more; the loss is that of before the last step."""
+    what = f"the loss is {loss}" if not np.isfinite(loss) else ""
+    for weight in [] if what else model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            what = f"the weight {weight.path} has values that are not finite"
+            break
+    if what:
+        raise TrainingError(
+            f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help."
+        )
+
+
+def _begun(folder: Path, resumed: bool) -> dict[str, Any]:
+    """What a run began with: of one that goes on, what it noted then."""
+    now = {"commit": provenance.commit(), "backend": keras.backend.backend()}
+    with contextlib.suppress(OSError, ValueError):
+        if resumed:
+            before = {**now, **json.loads((folder / "config.json").read_text(encoding="utf-8")).get("begun", {})}
+            if before["backend"] != now["backend"]:
+                print(
+                    f"training: the run was begun on {before['backend']} and goes on with {now['backend']}, whose "
+                    "dropout and sums are others",
+                    file=sys.stderr,
+                )
+            return before
+    return now
+
+
+def first_examples(inputs, labels, number: int | None) -> tuple[Any, Any]:
+    """So many training examples: the first, but of examples in the order of their classes evenly spaced ones.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+    if number is None:
+        return inputs, labels
+    if number > len(labels):
+        raise ValueError(f"train_examples is {number:,}, and there are {len(labels):,}.")
+    if np.ndim(labels) == 1 and len(labels) > 1 and (np.diff(np.asarray(labels, "int64")) >= 0).all():
+        chosen = np.linspace(0, len(labels) - 1, number).round().astype(int)
+        return inputs[chosen], labels[chosen]
+    return inputs[:number], labels[:number]
 
 
 def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
@@ -294,6 +356,8 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
         logits, labels = model.predict(InOrder(prepare(inputs), batch_size), verbose=0), np.asarray(labels)
+        if not np.isfinite(logits).all():
+            raise TrainingError(f"{model.name} gives values that are not finite for the split {split!r}.")
         found |= {f"{split}_{score}": value for score, value in task.evaluate(logits, labels).items()}
         found[f"{split}_examples"] = len(labels)
     return found
@@ -308,7 +372,8 @@ class _KeepWeights(keras.callbacks.Callback):
     """Keras ends each `fit` by putting the moving averages in the place of the weights; training goes on with these."""
 
     def on_epoch_end(self, epoch, logs=None):
-        weights = self.model.trainable_weights if self.model.optimizer.use_ema else []
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)  # in float16
+        weights = self.model.trainable_weights if optimizer.use_ema else []
         self.weights = [np.array(keras.ops.convert_to_numpy(w)) for w in weights]  # copies: PyTorch's share memory
 
     def put_back(self, model: keras.Model) -> None:

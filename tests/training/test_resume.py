@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training import checkpoints, datasets, train
+from training import checkpoints, datasets, provenance, train
 
 ROOT = Path(__file__).parents[2]
 FULL = [
@@ -194,6 +194,47 @@ def test_a_history_that_cannot_be_read(tmp_path, capsys):
     assert "history.csv cannot be read" in capsys.readouterr().err
 
 
+def test_a_history_that_is_not_whole(unbroken, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    shutil.copytree(unbroken, runs)
+    (runs / "tiny-seed0" / "history.csv").unlink()
+    assert _train(runs, *FULL, "--resume") == 0
+    assert "history.csv has not every epoch up to" in capsys.readouterr().err
+
+
+def test_what_a_run_began_with(tmp_path, monkeypatch, capsys):
+    """The result of one that goes on has the commit of its beginning; another backend is said."""
+    monkeypatch.setattr(provenance, "commit", lambda: "first")
+    assert _train(tmp_path, "--set", "epochs=1") == 0
+    monkeypatch.setattr(provenance, "commit", lambda: "second")
+    folder = tmp_path / "tiny-seed0"
+    config = json.loads((folder / "config.json").read_text())
+    assert config["begun"] == {"commit": "first", "backend": keras.backend.backend()}
+    checkpoints.write_json(folder / "config.json", {**config, "begun": {"commit": "first", "backend": "theano"}})
+    capsys.readouterr()
+    assert _train(tmp_path, "--set", "epochs=2", "--resume") == 0
+    assert "was begun on theano and goes on with" in capsys.readouterr().err
+    assert json.loads((folder / "result.json").read_text())["commit"] == "first"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no locks of this kind")
+def test_two_processes_do_not_make_one_run(tmp_path, capsys):
+    (tmp_path / "tiny-seed0").mkdir()
+    with checkpoints.locked(tmp_path / "tiny-seed0"):
+        assert _train(tmp_path, "--set", "epochs=1", "--resume") == 1
+    assert "another process makes the run" in capsys.readouterr().err
+    assert _train(tmp_path, "--set", "epochs=1") == 0
+    assert not (tmp_path / "tiny-seed0" / checkpoints.LOCK).exists()
+
+
+def test_averages_of_the_weights_change_nothing_in_training_with_scaled_losses(tmp_path):
+    """In float16 Keras wraps the optimizer, which has the averages."""
+    changes = [part for c in ("precision=mixed_float16", "epochs=2", "ema_momentum={}") for part in ("--set", c)]
+    for runs in ("0.5", "0.9"):
+        assert _train(tmp_path / runs, *changes[:-1], changes[-1].format(runs)) == 0
+    assert _history(tmp_path / "0.5") == _history(tmp_path / "0.9")
+
+
 def test_tensorboard(tmp_path, monkeypatch, capsys):
     """Each epoch is logged when it is made; without the package nothing is trained."""
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -260,6 +301,14 @@ def test_a_loss_that_is_not_finite(tmp_path, capsys):
     assert "the loss is nan in epoch" in said
     assert "smaller learning rate" in said
     assert not (tmp_path / "tiny-seed0" / "result.json").exists()
+
+
+def test_weights_that_are_not_finite_after_the_last_step(tmp_path, capsys):
+    """The loss is that of before it."""
+    changes = ("optimizer.config.learning_rate=1e39", "batch_size=45", "epochs=1")
+    assert _train(tmp_path, *(part for change in changes for part in ("--set", change))) == 1
+    assert "has values that are not finite in epoch 1" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "tiny-seed0").iterdir()} == {"config.json"}
 
 
 @pytest.mark.parametrize("backend", ["torch"])  # of JAX: test_devices.py

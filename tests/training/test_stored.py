@@ -84,6 +84,12 @@ def test_it_acts_as_an_array(rng):
     np.testing.assert_array_equal(fitted(lazy)[[4, 5]], fitted(array)[[4, 5]])
 
 
+def test_all_of_a_small_data_set_is_fitted_on(rng):
+    array = rng.integers(256, size=(12_000, 2, 2, 1)).astype("uint8")
+    lazy = _stored((array, array[:, 0, 0, 0]))[0]
+    assert preprocess.fit("standardize", lazy) == preprocess.fit("standardize", array)
+
+
 def _patches(rng, number):
     labels = np.arange(number) % 2
     return (rng.integers(100, size=(number, 96, 96, 3)) + 100 * labels[:, None, None, None]).astype("uint8"), labels

@@ -109,6 +109,37 @@ def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, ca
     assert "the loss is nan in epoch" in capsys.readouterr().err
 
 
+def test_a_net_that_is_not_finite_has_no_score():
+    model = create_model("z2cnn", width=1)
+    head = model.get_layer("head")
+    head.set_weights([np.full_like(weight, np.nan) for weight in head.get_weights()])
+    arrays = {"test": (np.zeros((2, 28, 28, 1), "float32"), np.zeros(2, "uint8"))}
+    with pytest.raises(train.TrainingError, match="z2cnn gives values that are not finite for the split 'test'"):
+        train.evaluate(model, None, lambda images: images, arrays, 2)
+
+
+@pytest.mark.parametrize("change", ["epochs=1", "optimizer.config.learning_rate=0.5"])
+def test_changes_that_leave_the_schedule_as_it_is(change, mnist_file, small, tmp_path, capsys):
+    for schedule, told in (
+        ("{'class_name': 'CosineDecay', 'config': {'initial_learning_rate': 0.01}}", 1),
+        ("None", 0),
+    ):
+        arguments = [part for each in (change, f"schedule={schedule}") for part in ("--set", each)]
+        train.main(["z2cnn_rotmnist", "--data", str(tmp_path / "none"), "--runs", str(tmp_path), *arguments])
+        assert capsys.readouterr().err.count("the schedule of the learning rate") == told
+
+
+def test_the_first_examples_are_of_all_classes():
+    images, labels = np.arange(12), np.repeat([0, 1, 2], 4)
+    assert train.first_examples(images, labels, None) == (images, labels)
+    chosen, classes = train.first_examples(images, labels, 4)
+    assert chosen.tolist() == [0, 4, 7, 11]
+    assert set(classes) == {0, 1, 2}
+    assert train.first_examples(images, labels[::-1], 3)[0].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="train_examples is 13, and there are 12"):
+        train.first_examples(images, labels, 13)
+
+
 def test_l2_is_a_part_of_the_loss(mnist_file, small, tmp_path):
     squares, losses = {}, {}
     for l2 in (0.0, 0.1):

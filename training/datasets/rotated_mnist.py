@@ -21,6 +21,7 @@ NUM_TRAIN, NUM_TEST = 12_000, 50_000
 SEED = 2007
 CLASSES = tuple("0123456789")
 DOWNLOAD_PAGE = "http://www.iro.umontreal.ca/~lisa/twiki/bin/view.cgi/Public/MnistVariations"
+HINT = f"Download mnist_rotation_new.zip from {DOWNLOAD_PAGE}, unpack it and give its folder."
 AMAT_FILES = {
     "train": "mnist_all_rotation_normalized_float_train_valid.amat",
     "test": "mnist_all_rotation_normalized_float_test.amat",
@@ -139,9 +140,7 @@ def read_amat(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no {path}. Download mnist_rotation_new.zip from {DOWNLOAD_PAGE} and unpack {path.name} there."
-        )
+        raise FileNotFoundError(f"There is no {path}. {HINT}")
     try:
         table = np.loadtxt(path, dtype=np.float32, ndmin=2)
     except ValueError as error:
@@ -166,7 +165,7 @@ def read_original(folder: str | Path, splits: tuple[str, ...] = ("train", "test"
     """
     arrays = {}
     for split in splits:
-        path = Path(folder) / AMAT_FILES[split]
+        (path,) = find(folder, [AMAT_FILES[split]], "rotated MNIST", HINT)
         arrays[split], number = read_amat(path), NUM_TRAIN if split == "train" else NUM_TEST
         if len(arrays[split][0]) != number:
             raise ValueError(f"{path} has {len(arrays[split][0]):,} digits, not {number:,}: it is not whole.")
