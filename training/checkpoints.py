@@ -18,7 +18,6 @@ CHECKPOINTS = ("last.keras", "previous.keras")
 PROGRESS = "progress.json"  # in a checkpoint, beside what Keras keeps there
 FINAL = "final.keras"
 HISTORY = "history.csv"
-LOCK = ".lock"
 
 
 class TrainingError(RuntimeError):
@@ -96,9 +95,10 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
             ]
     except FileNotFoundError:
         pass
-    except (TypeError, ValueError) as error:
+        assert all("epoch" in line for line in lines), "it has no column epoch"
+    except (AssertionError, TypeError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
-    lines = lines[:epochs]
+    lines = [line for line in lines if line["epoch"] <= epochs]
     if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
         print(
             f"training: {path} has not every epoch up to {epochs}, where the checkpoint is; curves and seconds are "
@@ -110,7 +110,7 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes from making the same run at the same time, where the system has locks for files.
+    """Keeps other processes from making the same run at the same time, by a lock of its folder where there are such.
 
     Raises:
         TrainingError: if one does.
@@ -120,17 +120,18 @@ def locked(folder: Path) -> Iterator[None]:
     except ImportError:  # on Windows
         yield
         return
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"another process makes the run in {folder}; wait for its end, or stop it.") from None
-        except OSError:  # a file system without locks
-            pass
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(directory)
+        raise TrainingError(f"another process makes the run in {folder}; wait for its end, or stop it.") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(directory)
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
@@ -159,7 +160,7 @@ def _write(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], A
     """Writes beside what is there and puts it in its place when it is whole; on a full disk nothing is lost."""
     try:
         write(partial)
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())  # whole on the disk, before it takes the place of another
         keep(partial)
     except OSError as error:

@@ -20,6 +20,7 @@ from training.config import check, complete, list_configs, load_config
 from training.make_zoo import read_json
 from training.results import scores
 from training.train import evaluate as evaluate_net
+from training.train import first_examples
 
 TOLERANCE = 2e-4  # two in 10,000: another backend rounds differently
 
@@ -69,8 +70,9 @@ def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str,
     config = complete(config)
     check(config)
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
-    info, inputs = datasets.info(config["dataset"]), arrays.pop("train")[0]
-    prepare = preprocess.fit(config["preprocess"], inputs[: config["train_examples"]])
+    info = datasets.info(config["dataset"])
+    inputs, _ = first_examples(*arrays.pop("train"), config["train_examples"])
+    prepare = preprocess.fit(config["preprocess"], inputs)
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     try:
         model = keras.saving.load_model(Path(folder) / FINAL, compile=False)

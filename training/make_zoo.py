@@ -186,7 +186,7 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
             "command": f"python -m training.train {stem}",
             **{key: first["recipe"][key] for key in ("epochs", "batch_size")},
             **{key: first[key] for key in ("train_examples", "seconds", "hardware", "backend", "keras")},
-            **{key: first[key] for key in ("versions", "commit") if key in first},
+            **{key: first[key] for key in ("versions", "commit") if first.get(key) is not None},
         },
         "licence": {"weights": "MIT", "data": info.licence},
         "card": load_config(stem)["card"] if stem in list_configs() else {},

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.datasets.stored import Stored
 
-LARGEST_SAMPLE = 2**29  # bytes of inputs that lie on disk
+LARGEST_SAMPLE = 2**28  # bytes of inputs that lie on disk
 METHODS = ("none", "standardize", "standardize_channels", "contrast_zca")
 
 

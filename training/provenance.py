@@ -9,16 +9,19 @@ ROOT = Path(__file__).parents[1]
 
 
 def commit() -> str | None:
-    """The commit of the checkout, with "-dirty" behind it if files were changed since; None outside of one."""
-    head = _git("rev-parse", "HEAD")
-    if head is None or _git("rev-parse", "--show-toplevel") != str(ROOT.resolve()):
+    """The commit of the checkout, with "-dirty" behind it if code was changed since; None outside of one."""
+    head, top = _git("rev-parse", "HEAD"), _git("rev-parse", "--show-toplevel")
+    if head is None or top is None or Path(top).resolve() != ROOT.resolve():
         return None
-    return head + ("-dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "groco", "training", ":!training/results")
+    return head + ("" if changed == "" else "-dirty")
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

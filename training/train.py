@@ -28,6 +28,7 @@ from training import augment, checkpoints, datasets, devices, preprocess, proces
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
 from training.config import FREE, complete, in_steps, list_configs, load_config, recipe
+from training.datasets.stored import Stored
 from training.progress import Progress, TensorBoardLog, draw_curves
 from training.results import scores
 
@@ -50,8 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     processor.keep_freed_memory()
     try:
         config = load_config(options.config, options.set)
-        _warn_of_the_schedule(config)
         cluster = devices.connect(options.devices, options.hosts, options.seed)
+        if cluster.first:
+            _warn_of_the_schedule(config)
         folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
         result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard, cluster)
     except (TrainingError, ValueError, OSError, ImportError) as error:
@@ -68,8 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _warn_of_the_schedule(config: dict[str, Any]) -> None:
     """Says what a changed number of epochs and a changed learning rate do not change."""
     changed = {change.partition("=")[0] for change in config["changes"]}
+    if config["schedule"] is None or any(key.startswith("schedule") for key in changed):
+        return
     for key, what in (("epochs", "does not change"), ("optimizer.config.learning_rate", "has no part in")):
-        if config["schedule"] and key in changed:
+        if key in changed:
             print(
                 f"training: {key} {what} the schedule of the learning rate, {config['schedule']['config']}; --set "
                 "schedule.config.KEY=VALUE does, schedule=None leaves it out",
@@ -105,12 +109,7 @@ def run(
             process, or its loss or weights are not finite.
     """
     cluster = cluster or devices.OneDevice()
-    if (
-        cluster.first
-        and folder.exists()
-        and not resume
-        and any(path.name != checkpoints.LOCK for path in folder.iterdir())
-    ):
+    if cluster.first and folder.exists() and not resume and any(folder.iterdir()):
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
@@ -232,19 +231,20 @@ def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> 
 
 
 def _begun(folder: Path, resumed: bool) -> dict[str, Any]:
-    """What a run began with: of one that goes on, what it noted then."""
-    now = {"commit": provenance.commit(), "backend": keras.backend.backend()}
+    """What a run began with: of one that goes on, what it noted then, if it did."""
+    backend = keras.backend.backend()
+    if not resumed:
+        return {"commit": provenance.commit(), "backend": backend}
+    begun = {"commit": None, "backend": backend}
     with contextlib.suppress(OSError, ValueError):
-        if resumed:
-            before = {**now, **json.loads((folder / "config.json").read_text(encoding="utf-8")).get("begun", {})}
-            if before["backend"] != now["backend"]:
-                print(
-                    f"training: the run was begun on {before['backend']} and goes on with {now['backend']}, whose "
-                    "dropout and sums are others",
-                    file=sys.stderr,
-                )
-            return before
-    return now
+        begun |= json.loads((folder / "config.json").read_text(encoding="utf-8")).get("begun", {})
+    if begun["backend"] != backend:
+        print(
+            f"training: the run was begun on {begun['backend']} and goes on with {backend}, whose dropout and sums are "
+            "others",
+            file=sys.stderr,
+        )
+    return begun
 
 
 def first_examples(inputs, labels, number: int | None) -> tuple[Any, Any]:
@@ -257,9 +257,9 @@ def first_examples(inputs, labels, number: int | None) -> tuple[Any, Any]:
         return inputs, labels
     if number > len(labels):
         raise ValueError(f"train_examples is {number:,}, and there are {len(labels):,}.")
-    if np.ndim(labels) == 1 and len(labels) > 1 and (np.diff(np.asarray(labels, "int64")) >= 0).all():
+    if len(labels.shape) == 1 and len(labels) > 1 and (np.diff(np.asarray(labels).astype("int64")) >= 0).all():
         chosen = np.linspace(0, len(labels) - 1, number).round().astype(int)
-        return inputs[chosen], labels[chosen]
+        return tuple(x.part(chosen) if isinstance(x, Stored) else x[chosen] for x in (inputs, labels))
     return inputs[:number], labels[:number]
 
 

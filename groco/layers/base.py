@@ -87,13 +87,20 @@ class GroupLayer(keras.layers.Layer):
     def _check_written(self, signal) -> None:
         """Raises ValueError for a signal on another group of as many elements, whose shape tells nothing."""
         mine = self.input_group
+        if not self._is_signal(signal.shape):
+            return
         for layer in writers(signal):
             its = layer.output_group
             if (its.ndim, its.order) == (mine.ndim, mine.order) and its is not mine:
                 raise self._error(
                     f"its input is a signal on {its.name!r}, which {layer.name!r} writes, and it reads one on "
-                    f"{mine.name!r}: as many elements, but others; use the same group in both."
+                    f"{mine.name!r}: as many elements, but others; use the same group in both, or "
+                    "allow_non_equivariance=True."
                 )
+
+    def _is_signal(self, shape) -> bool:
+        """Whether an input of that shape has a group axis."""
+        return len(shape) == self.rank + 3
 
     @property
     def input_group(self) -> Group:
@@ -113,6 +120,11 @@ class GroupLayer(keras.layers.Layer):
             "data_format": self.data_format,
             "allow_non_equivariance": self.allow_non_equivariance,
         }
+
+    def _forget_if_strict(self, config: dict[str, Any]) -> None:
+        """Leaves `allow_non_equivariance` out where only a signal on another group could break equivariance."""
+        if not self.allow_non_equivariance:
+            del config["allow_non_equivariance"]
 
     # -- errors ----------------------------------------------------------------------------------------------------
 

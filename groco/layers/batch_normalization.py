@@ -76,12 +76,14 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         return {**config, "data_format": self.data_format}
 
     def call(self, inputs, training=None, mask=None):
-        # Keras' own computes float64 in single precision on PyTorch and JAX, and takes masks for channels last.
+        # Keras' own computes float64 in single precision on PyTorch and JAX, takes masks for channels last, is slow on
+        # many axes, and on TensorFlow its statistics of them lose digits.
         training = bool(training and self.trainable)
         mask = mask if training else None
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
-        slow = len(inputs.shape) > 3 and (self.axis == -1 or (training and keras.backend.backend() == "tensorflow"))
-        if mask is None and not (double or slow):
+        inexact = training and keras.backend.backend() == "tensorflow"
+        many = len(inputs.shape) > 3 and (self.axis == -1 or inexact)
+        if mask is None and not (double or many):
             return super().call(inputs, training=training)
         if self.axis == -1:
             return self._normalize(inputs, training, mask)

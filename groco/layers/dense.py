@@ -169,6 +169,9 @@ class GroupDense(ChoiceOfImplementation):
         covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2
         return None if covers_group and self.subgroup is not self.group else mask
 
+    def _is_signal(self, shape) -> bool:
+        return True
+
     def compute_output_shape(self, input_shape):
         self._check_fibre(input_shape)
         if self.data_format == "channels_last":
@@ -177,7 +180,7 @@ class GroupDense(ChoiceOfImplementation):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["allow_non_equivariance"]  # nothing here could break it
+        self._forget_if_strict(config)
         return {
             **config,
             "units": self.units,

@@ -53,7 +53,7 @@ class BaseGlobalGroupPooling(CosetPooling):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        del config["allow_non_equivariance"]  # nothing here could break it
+        self._forget_if_strict(config)
         return {**config, "keepdims": self.keepdims}
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from groco.groups import Group
+
 # Layers of Keras' own that leave the group axis as it is.
 _LEAVING = """
     Activation Add AlphaDropout Average BatchNormalization Concatenate Dropout ELU GaussianDropout GaussianNoise
@@ -17,7 +19,10 @@ _OF_KERAS = {getattr(keras.layers, name) for name in _LEAVING.split()}
 
 
 def writers(tensor: Any) -> Iterator[Any]:
-    """The layers of groco that wrote a symbolic tensor, as far as only layers that leave its group axis lie between."""
+    """The layers of groco that wrote a symbolic tensor, as far as only layers that leave its group axis lie between.
+
+    Those are known by their type. What lies behind operations, and layers of the user's own, nobody can tell.
+    """
     tensors, seen = [tensor], set()
     while tensors:
         tensor = tensors.pop()
@@ -26,7 +31,7 @@ def writers(tensor: Any) -> Iterator[Any]:
             continue
         seen.add(id(tensor))
         maker = history.operation
-        if hasattr(maker, "output_group"):
+        if isinstance(getattr(maker, "output_group", None), Group):
             yield maker
         elif isinstance(maker, keras.Model):
             tensors += (getattr(maker, "outputs", None) or [])[history.tensor_index :][:1]

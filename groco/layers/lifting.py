@@ -43,7 +43,7 @@ class BaseGroupLifting(GroupLayer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["subgroup"]  # it is the group
-        del config["allow_non_equivariance"]  # nothing here could break it
+        self._forget_if_strict(config)
         return config
 
 

@@ -149,8 +149,6 @@ def _fetch(
         return path
     _log.warning("%s: the copy in the cache %s. It is downloaded once more.", asked, problem)
     try:
-        if _problem(path, problem_of) is None:  # another process has just mended it
-            return path
         _discard(path)
         if options.get("local_files_only"):
             raise PretrainedError(f"{asked} {problem}, and the Hub may not be asked for another (local_files_only).")

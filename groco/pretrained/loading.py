@@ -59,7 +59,7 @@ def from_pretrained(
             trained weights; the log says which are new.
         include_top: False leaves out the classifier.
         input_shape: another (*spatial, channels) than the model was trained on; sizes may be None.
-        revision: another branch, tag or commit on the Hub than the manifest names, which nobody vouches for.
+        revision: another branch, tag or commit on the Hub than the manifest names; nobody vouches for another commit.
         cache_dir: the Hub's cache, if not that of huggingface_hub (HF_HUB_CACHE).
         local_files_only: True asks the Hub for nothing; so does huggingface_hub's offline mode (HF_HUB_OFFLINE).
         token: for the Hub, if not the one that huggingface_hub knows (HF_TOKEN, `hf auth login`).
@@ -155,8 +155,8 @@ def _check_trained(builder, arguments: dict, changes: dict, model: keras.Model, 
 
 
 def _computes(layer: keras.layers.Layer) -> dict[str, Any]:
-    """What says which numbers a layer makes with its weights; what comes after them is free."""
-    ignored = ("name", "dtype", "trainable", "activation")
+    """What says which numbers a layer makes with its weights."""
+    ignored = ("name", "dtype", "trainable")
     config = {key: value for key, value in layer.get_config().items() if key not in ignored}
     return {**config, "weights": [weight.shape for weight in layer.weights]}
 
@@ -221,13 +221,18 @@ def _check_finite(model: keras.Model, path: Path) -> None:
 def _compile(model: keras.Model, include_top: bool) -> None:
     if not include_top:
         raise PretrainedError("A model without its classifier has nothing to be trained on; compile it with a loss.")
-    activation = getattr(model.layers[-1], "activation", None)
-    from_logits = activation is None or activation is keras.activations.linear
+    from_logits = gives_logits(model)
     if model.output_shape[-1] == 1:
         accuracy = keras.metrics.BinaryAccuracy("binary_accuracy", threshold=0.0 if from_logits else 0.5)
         model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=from_logits), metrics=[accuracy])
     else:
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits), metrics=["accuracy"])
+
+
+def gives_logits(model: keras.Model) -> bool:
+    """Whether the outputs of a classifier have no activation."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return activation is None or activation is keras.activations.linear
 
 
 def _transfer(trained: keras.Model, model: keras.Model, name: str, may_be_new: Sequence[str]) -> None:

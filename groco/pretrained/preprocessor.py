@@ -127,8 +127,8 @@ class Preprocessor:
         Args:
             outputs: (batch, ..., classes) logits.
             from_logits: False for probabilities already, as of a model with `classifier_activation="softmax"`, which
-                are given back. By default those are recognised, none negative and of sum 1, where there are several
-                classes; outputs of one class are logits.
+                are given back. By default those of several classes are recognised: none of all outputs is negative, and
+                each sum over the classes is 1, to 1e-3. Outputs of one class are logits.
 
         Returns:
             As `outputs`, float64.
@@ -138,7 +138,7 @@ class Preprocessor:
             raise ValueError(f"Outputs have a last axis of {len(self.classes)} classes, got shape {logits.shape}.")
         if from_logits is None:
             several = logits.shape[-1] > 1 and logits.size > 0
-            from_logits = not (several and logits.min() >= 0 and np.allclose(logits.sum(axis=-1), 1, atol=1e-2))
+            from_logits = not (several and logits.min() >= 0 and np.allclose(logits.sum(axis=-1), 1, atol=1e-3))
         if not from_logits:
             return logits
         if logits.shape[-1] == 1:
@@ -313,9 +313,9 @@ def _as_array(images) -> np.ndarray:
 
 
 def _is_scaled(array: np.ndarray) -> bool:
-    """Whether values are of 0 to 1: bools, fractions, or both of the two. Few images are so dark."""
-    if array.dtype == np.bool_:
-        return True
+    """Whether values are of 0 to 1: bools, or floats up to 1 that differ or are no whole numbers."""
+    if array.dtype.kind != "f":
+        return array.dtype == np.bool_  # dark pictures of 8 bits have 0 and 1, too
     return bool(array.max() <= 1 and (array.min() < array.max() or array.max() % 1 > 0))
 
 

@@ -85,7 +85,7 @@ def locate(
                 return Source(name, hub.fetch_verified(known, files or known.files, **options), known)
     folder, commit = hub.fetch_unverified(repo_id, revision, files or REQUIRED_FILES, **options)
     for known in map(model_info, list_pretrained()):
-        if (known.repo_id, known.revision) == (repo_id, commit):  # a branch, or a tag, that is there
+        if (known.repo_id, known.revision) == (repo_id, commit):  # a branch or a tag of the commit that is vouched for
             return Source(str(name), hub.fetch_verified(known, files or REQUIRED_FILES, **options), known)
     _log.warning("%s%s@%s is unverified: no manifest vouches for its files.", hub.PREFIX, repo_id, commit)
     return Source(str(name), folder, None)

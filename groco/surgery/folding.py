@@ -25,7 +25,7 @@ _CROPPING = {getattr(keras.layers, f"Cropping{n}D") for n in (1, 2, 3)}
 
 
 def fold_batch_norms(model: keras.Model) -> keras.Model:
-    """A model in which the batch normalisation of inference is part of the kernels, where it directly follows one.
+    """A model in which batch normalisation is part of the kernels before it, with a crop between or not.
 
     Args:
         model: a functional model of Keras' own layers, not wrapped in others.
@@ -53,7 +53,7 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
 
 
 def _pairs(model) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
-    """The layers whose only output is read by a batch normalisation alone, with it."""
+    """The layers whose only output is read by a batch normalisation alone, cropped or not, with it."""
     calls = list(nodes(model))
     uses = collections.Counter(id(tensor) for node in calls for tensor in node.input_tensors)
     uses.update(id(tensor) for tensor in model.outputs)

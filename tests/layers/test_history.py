@@ -10,7 +10,9 @@ from groco.layers import (
     GroupConv2D,
     GroupConv2DTranspose,
     GroupDense,
+    GroupLifting2D,
     GroupMaxPooling2D,
+    GroupUpSampling2D,
     GroupZeroPadding2D,
 )
 
@@ -60,6 +62,17 @@ def test_what_nobody_can_tell(written):
     GroupConv2D(2, 1, group="P2MM")(keras.layers.Lambda(lambda x: x)(written))
     GroupConv2D(2, 1, group="P2MM", allow_non_equivariance=True)(written)
     GroupConv2D(2, 1, group="P2MM")(np.zeros((1, 4, 4, 4, 1), "float32"))
+    image = GroupUpSampling2D(2, group="P4")(GroupZeroPadding2D(1, group="P4")(keras.Input((4, 4, 1))))
+    GroupConv2D(2, 3, group="P2MM")(image)
+    GroupLifting2D(group="P2MM")(image)
     fibre = GlobalGroupMaxPooling2D(group="P4M", subgroup="P4")(GroupConv2D(2, 1, group="P4M")(keras.Input((4, 4, 1))))
     GroupDense(2, group="P4")(fibre)
     GroupDense(2, group="C4", ndim=3)(fibre)
+
+
+def test_who_allows_it_may_save_it(written):
+    """So may a layer that could not break equivariance otherwise."""
+    options = {"group": "P2MM", "allow_non_equivariance": True}
+    direct = keras.Model(written._keras_history.operation.input, GlobalGroupMaxPooling2D(**options)(written))
+    assert keras.Model.from_config(direct.get_config()).layers[-1].allow_non_equivariance
+    assert "allow_non_equivariance" not in GlobalGroupMaxPooling2D(group="P4").get_config()

@@ -17,14 +17,17 @@ def test_the_commit_and_whether_files_were_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     git("init", "-q")
     assert provenance.commit() is None, "there is no commit yet"
-    (tmp_path / "code.py").write_text("1")
-    git("add", "code.py")
+    for name in ("code.py", "results/run.json"):
+        (tmp_path / "training" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "training" / name).write_text("1")
+    git("add", "training")
     git("commit", "-q", "-m", "first", "--no-gpg-sign")
     head = git("rev-parse", "HEAD").stdout.strip()
     assert provenance.commit() == head
-    (tmp_path / "notes.txt").write_text("not tracked")
+    (tmp_path / "training" / "notes.txt").write_text("not tracked")
+    (tmp_path / "training" / "results" / "run.json").write_text("2")
     assert provenance.commit() == head
-    (tmp_path / "code.py").write_text("2")
+    (tmp_path / "training" / "code.py").write_text("2")
     assert provenance.commit() == f"{head}-dirty"
     (tmp_path / "inside").mkdir()
     monkeypatch.setattr(provenance, "ROOT", tmp_path / "inside")

@@ -197,9 +197,15 @@ def test_a_history_that_cannot_be_read(tmp_path, capsys):
 def test_a_history_that_is_not_whole(unbroken, tmp_path, capsys):
     runs = tmp_path / "runs"
     shutil.copytree(unbroken, runs)
-    (runs / "tiny-seed0" / "history.csv").unlink()
-    assert _train(runs, *FULL, "--resume") == 0
-    assert "history.csv has not every epoch up to" in capsys.readouterr().err
+    path = runs / "tiny-seed0" / "history.csv"
+    first, _, *others = path.read_text().splitlines(keepends=True)
+    for text in (first + "".join(others), None):
+        path.unlink() if text is None else path.write_text(text)
+        assert _train(runs, *FULL, "--resume") == 0
+        assert "history.csv has not every epoch up to" in capsys.readouterr().err
+    path.write_text("loss\n1.0\n")
+    assert _train(runs, *FULL, "--resume") == 1
+    assert "it has no column epoch" in capsys.readouterr().err
 
 
 def test_what_a_run_began_with(tmp_path, monkeypatch, capsys):
@@ -215,6 +221,9 @@ def test_what_a_run_began_with(tmp_path, monkeypatch, capsys):
     assert _train(tmp_path, "--set", "epochs=2", "--resume") == 0
     assert "was begun on theano and goes on with" in capsys.readouterr().err
     assert json.loads((folder / "result.json").read_text())["commit"] == "first"
+    checkpoints.write_json(folder / "config.json", {k: v for k, v in config.items() if k != "begun"})
+    assert _train(tmp_path, "--set", "epochs=2", "--resume") == 0
+    assert json.loads((folder / "result.json").read_text())["commit"] is None, "nobody knows it"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no locks of this kind")
@@ -224,7 +233,6 @@ def test_two_processes_do_not_make_one_run(tmp_path, capsys):
         assert _train(tmp_path, "--set", "epochs=1", "--resume") == 1
     assert "another process makes the run" in capsys.readouterr().err
     assert _train(tmp_path, "--set", "epochs=1") == 0
-    assert not (tmp_path / "tiny-seed0" / checkpoints.LOCK).exists()
 
 
 def test_averages_of_the_weights_change_nothing_in_training_with_scaled_losses(tmp_path):

@@ -77,6 +77,13 @@ def test_it_acts_as_an_array(rng):
     np.testing.assert_array_equal(lazy[np.array([7, 3, 3])], array[[7, 3, 3]])
     np.testing.assert_array_equal(np.asarray(lazy[10:40:2][:5]), array[10:40:2][:5])
     assert len(lazy[:None]) == 50
+    part = lazy.part(np.array([9, 2]))
+    assert isinstance(part, stored.Stored)
+    np.testing.assert_array_equal(np.asarray(part[1:]), array[[2]])
+    inputs, some = train.first_examples(*_stored((array, np.arange(50) // 25)), 3)
+    assert isinstance(inputs, stored.Stored)
+    np.testing.assert_array_equal(np.asarray(inputs), array[[0, 24, 49]])
+    assert np.asarray(some).tolist() == [0, 0, 1]
     np.testing.assert_array_equal(lazy.sample(20), array[::3])
     np.testing.assert_array_equal(np.asarray(lazy.changed(lambda x: x / 2)[2:4]), array[2:4] / 2)
     fitted = preprocess.fit("standardize_channels", lazy)

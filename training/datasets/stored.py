@@ -7,7 +7,7 @@ same batches in the same order as from arrays in memory. `python -m training.pre
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ class Stored:
 
     def __init__(self, source, feature: str, shape: tuple[int, ...], dtype):
         self.source, self.feature, self.dtype = source, feature, np.dtype(dtype)
-        self.indices = range(len(source))
+        self.indices: Sequence[int] = range(len(source))
         self.shape_of_one = shape
         self.change: Callable[[np.ndarray], np.ndarray] | None = None
 
@@ -53,6 +53,12 @@ class Stored:
         """With a function of arrays (n, ...) applied to all that is read."""
         part = copy.copy(self)
         part.change = change
+        return part
+
+    def part(self, chosen) -> Stored:
+        """The rows of an array of indices, not read yet."""
+        part = copy.copy(self)
+        part.indices = [self.indices[i] for i in chosen]
         return part
 
     def sample(self, number: int) -> np.ndarray:
