@@ -87,18 +87,16 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
     path = folder / HISTORY
     if epochs == 0:
         return []
-    lines = []
+    lines: list[dict[str, Any]] = []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [
-                {k: int(v) if k == "epoch" else float(v) for k, v in line.items()} for line in csv.DictReader(file)
-            ]
-    except FileNotFoundError:
-        pass
-        assert all("epoch" in line for line in lines), "it has no column epoch"
-    except (AssertionError, TypeError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}).") from None
-    lines = [line for line in lines if line["epoch"] <= epochs]
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                lines = [
+                    {k: int(v) if k == "epoch" else float(v) for k, v in row.items()} for row in csv.DictReader(file)
+                ]
+        lines = [line for line in lines if line["epoch"] <= epochs]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read ({error!r}).") from None
     if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
         print(
             f"training: {path} has not every epoch up to {epochs}, where the checkpoint is; curves and seconds are "

@@ -205,7 +205,7 @@ def test_a_history_that_is_not_whole(unbroken, tmp_path, capsys):
         assert "history.csv has not every epoch up to" in capsys.readouterr().err
     path.write_text("loss\n1.0\n")
     assert _train(runs, *FULL, "--resume") == 1
-    assert "it has no column epoch" in capsys.readouterr().err
+    assert "history.csv cannot be read (KeyError('epoch'))" in capsys.readouterr().err
 
 
 def test_what_a_run_began_with(tmp_path, monkeypatch, capsys):
