@@ -167,7 +167,7 @@ TABLES: dict[str, Table] = {
         _ERROR,
         (
             Row("resnet20, 20 epochs without cutout", "resnet20_cifar10", 1),
-            Row("p4m_resnet20, 14 epochs with cutout", "p4m_resnet20_cifar10", 1),
+            Row("p4m_resnet20, 20 epochs without cutout", "p4m_resnet20_cifar10", 1),
             Row("resnet44", "resnet44_cifar10", 1, published=_published("5.61, resnet44 on CIFAR10+", _COHEN)),
             Row("p4m_resnet44", "p4m_resnet44_cifar10", 1, published=_published("4.94, on CIFAR10+", _COHEN)),
         ),
