@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import numpy as np
 import groco
 from groco import layers
 from groco.groups import get_group
+from groco.models import get_builder
 from groco.surgery.folding import fold_batch_norms
 
 SCALING_GROUPS: dict[str, tuple[int, ...]] = {"P4": (16, 16), "P4M": (16, 16), "O": (6, 6, 6), "Oh": (6, 6, 6)}
 SCALING_KERNELS = (1, 3)
+TRIVIAL = {1: "P1", 2: "P1", 3: "C1"}
 WAYS = ("dense", "fourier")  # the implementations
 SCALING_BATCH = 8  # 64 on a GPU
 SCALING_WIDTHS = (8, 16, 32, 64, 96, 128, 256)  # channels of each element
@@ -35,6 +38,7 @@ class LayerCase:
         plain: makes the plain one from the group's order.
         variants: by name, what makes the layer of groco.
         batch: batch size.
+        window: points along each axis of the kernel, and filters, of a convolution that other libraries have too.
     """
 
     name: str
@@ -44,6 +48,7 @@ class LayerCase:
     plain: Callable[[int], keras.layers.Layer]
     variants: dict[str, Callable[[], keras.layers.Layer]]
     batch: int = 64
+    window: tuple[int, int] | None = None
 
     @property
     def order(self) -> int:
@@ -85,6 +90,7 @@ def convolution(
         lambda order: plain(order * filters, kernel, padding="same"),
         variants,
         batch,
+        (kernel, filters),
     )
 
 
@@ -176,7 +182,7 @@ def layer_cases(large: bool = False) -> list[LayerCase]:
 
 @dataclass(frozen=True)
 class NetCase:
-    """An architecture of groco and, from `export_plain`, the same net of plain layers."""
+    """An architecture of groco, its exports, and the planar net of the same expanded widths, of plain layers."""
 
     name: str
     shape: tuple[int, ...]
@@ -186,18 +192,29 @@ class NetCase:
     def build(self) -> keras.Model:
         return groco.create_model(self.name, input_shape=self.shape, **self.kwargs)
 
+    def build_plain(self) -> keras.Model:
+        """The same architecture on the trivial group, with |G| times the channels, of layers of Keras alone."""
+        parameters = inspect.signature(get_builder(self.name)).parameters
+        arguments = {"group": parameters["group"].default, **self.kwargs}
+        order, width = get_group(arguments["group"], len(self.shape) - 1).order, "width"
+        if width not in parameters:
+            width = "widths"
+        widths = self.kwargs.get(width, parameters[width].default)
+        arguments[width] = order * widths if isinstance(widths, int) else tuple(order * n for n in widths)
+        arguments["group"] = TRIVIAL[len(self.shape) - 1]
+        return groco.export_plain(groco.create_model(self.name, input_shape=self.shape, **arguments))
+
     def inputs(self) -> np.ndarray:
         return np.random.default_rng(0).normal(size=(self.batch, *self.shape)).astype("float32")
 
     def models(self) -> dict[str, tuple[keras.Model, np.ndarray]]:
         net = self.build()
-        plain = groco.export_plain(net)
-        again = keras.Model.from_config(plain.get_config())
-        again.set_weights(plain.get_weights())
+        exported = groco.export_plain(net)
         inputs = self.inputs()
-        made = {"plain": again, "groco": net, "exported": plain, "exported, folded": fold_batch_norms(plain)}
+        made = {"plain": self.build_plain(), "groco": net, "exported": exported}
+        made["exported, folded"] = fold_batch_norms(exported)
         auto = groco.export_plain(net, implementation="auto")
-        if len(auto.layers) != len(plain.layers):  # some of its layers are in the Fourier basis
+        if len(auto.layers) != len(exported.layers):  # some of its layers are in the Fourier basis
             made["exported, auto"] = auto
         return {name: (model, inputs) for name, model in made.items()}
 

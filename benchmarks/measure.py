@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import subprocess
@@ -15,8 +16,8 @@ import keras
 import numpy as np
 
 import groco
-from benchmarks import cases, results
-from benchmarks.timing import BOTH, FORWARD, compiled, interleaved
+from benchmarks import cases, peer, results
+from benchmarks.timing import BOTH, FORWARD, compiled, interleaved, predictor
 from groco._hardware import cores
 
 Rows = Iterator[dict[str, Any]]
@@ -28,8 +29,11 @@ ANY_SIZE = 128  # of images to nets that take any
 LONGEST = 6e10  # multiplications of a case; below a second on two cores
 
 
-def _compare(name: str, models: dict, rounds: int, inner: bool = False) -> Rows:
-    """Exported nets are for inference, and are not timed backward."""
+def _compare(name: str, models: dict, rounds: int, inner: bool = False, others: dict | None = None) -> Rows:
+    """Exported nets are for inference, and are not timed backward.
+
+    `others`: what makes the function that is timed of a mode, of other libraries, by name.
+    """
     for mode in (FORWARD, BOTH):
         functions = {
             variant: compiled(model, inputs, mode, inner)
@@ -38,8 +42,9 @@ def _compare(name: str, models: dict, rounds: int, inner: bool = False) -> Rows:
         }
         if "plain" not in functions:
             continue
+        functions |= {variant: make(mode) for variant, make in (others or {}).items()}
         for variant, measured in interleaved(functions, "plain", rounds).items():
-            row = {"case": name, "variant": variant, "pass": mode, "batch": len(models[variant][1])}
+            row = {"case": name, "variant": variant, "pass": mode, "batch": len(models["plain"][1])}
             yield row | _columns(measured)
             print(f"{name:32} {mode:17} {variant:18} {measured.milliseconds:9.2f} ms {measured.ratio:6.3f}", flush=True)
 
@@ -58,7 +63,12 @@ def layers(rounds: int, only: str = "") -> Rows:
     """Each layer beside the plain one of the same expanded width."""
     for case in cases.layer_cases(large=results.on_gpu()):
         if only in case.name:
-            yield from _compare(f"{case.name} ({case.group})", case.models(), rounds, inner=True)
+            others = {}
+            if case.window is not None and peer.is_there(case.group):
+                kernel, filters = case.window
+                shape = (case.group, case.size, case.channels, filters, kernel, case.batch)
+                others["escnn"] = functools.partial(peer.escnn, *shape)
+            yield from _compare(f"{case.name} ({case.group})", case.models(), rounds, inner=True, others=others)
 
 
 def models(rounds: int, only: str = "") -> Rows:
@@ -104,7 +114,7 @@ def _programs(folder: Path) -> dict[tuple[str, str], str]:
             layer.kernel_initializer = keras.initializers.HeNormal()
     programs = {
         ("import", "plain"): "import keras",
-        ("import", "groco"): "import keras, groco",
+        ("import", "groco"): "import keras\nbegan = time.perf_counter()\nimport groco",  # what it adds
     }
     for variant, model in (("plain", plain), ("groco", net)):
         path = folder / f"{variant}.json"
@@ -143,7 +153,7 @@ model.train_on_batch(np.zeros((64, 28, 28, 1), "float32"), np.zeros(64, "int32")
 
 
 def memory(rounds: int, only: str = "") -> Rows:
-    """Megabytes that one forward and backward pass adds to a process at its peak, and the expanded kernel's."""
+    """Megabytes that a layer and one pass forward and backward add to a process at its peak; the expanded kernel's."""
     for rank, group, width, size in (
         (2, "P4M", 64, 16), (2, "P4M", 128, 16), (3, "O", 16, 8), (3, "Oh", 4, 8), (3, "Oh", 8, 8), (3, "Oh", 16, 8),
     ):  # fmt: skip
@@ -159,17 +169,19 @@ def memory(rounds: int, only: str = "") -> Rows:
             print(f"{case.name:24} {variant:8} {np.median(peaks):7.0f} MB, expanded kernel {kernel:.1f} MB", flush=True)
 
 
+# Weights of zeros: to draw random ones takes memory too, of which the plain layer has |G| times as many.
 _MEMORY = """
-import resource
+import keras
 from benchmarks import cases
-from benchmarks.timing import BOTH, compiled
+from benchmarks.timing import BOTH, compiled, peak_memory
+keras.initializers.GlorotUniform.__call__ = lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype)
 def run(width):
     case = cases.convolution("", "{group}", {size}, width, width, 3, batch=1, implementations=cases.WAYS)
     compiled(*case.model("{variant}"), BOTH)()
 run(1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_memory()
 run({width})
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak_memory() - before)
 """
 
 
@@ -197,7 +209,7 @@ def formats(rounds: int, only: str = "") -> Rows:
             for batch in batches:
                 inputs = np.random.default_rng(0).random((batch, *shape), "float32")
                 calls = {label: _with(call, inputs) for label, (_, call) in functions.items()}
-                for label, measured in interleaved(calls, "groco", rounds).items():
+                for label, measured in interleaved(calls, "groco", rounds, longest=20, fewest=5).items():
                     row = {"case": name, "variant": label, "batch": batch, "kilobytes": functions[label][0]}
                     yield row | _columns(measured)
                     print(f"{name:20} {label:16} {batch:4} {measured.milliseconds:8.3f} ms", flush=True)
@@ -211,7 +223,7 @@ def _exported(
     model: keras.Model, folder: Path, implementations: tuple[str, ...]
 ) -> dict[str, tuple[str, Callable[[np.ndarray], Any]]]:
     """Kilobytes and a function from inputs to outputs, for each format that the backend writes."""
-    found = {"groco": (f"{4 * model.count_params() / 1024:.0f}", _compiled_call(model))}
+    found = {"groco": (f"{4 * model.count_params() / 1024:.0f}", predictor(model))}
     for (format, suffix), implementation in itertools.product(groco.surgery.FORMATS.items(), implementations):
         path = folder / f"{implementation}{suffix}"
         try:
@@ -226,23 +238,11 @@ def _exported(
     return found
 
 
-def _compiled_call(model: keras.Model) -> Callable[[np.ndarray], Any]:
-    """A net as its backend runs it."""
-    made: dict[int, Callable[[], None]] = {}
-
-    def call(inputs):
-        if len(inputs) not in made:
-            made[len(inputs)] = compiled(model, inputs, FORWARD)
-        made[len(inputs)]()
-
-    return call
-
-
 def _saved_model(path: Path):
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
-    return lambda inputs: loaded.serve(inputs)
+    return lambda inputs: loaded.serve(inputs).numpy()
 
 
 def _onnx(path: Path):
@@ -273,7 +273,7 @@ def _litert(path: Path):
 
 
 _RUNNERS: dict[str, Callable[[Path], Callable[[np.ndarray], Any]]] = {
-    "keras": lambda path: _compiled_call(keras.saving.load_model(path)),
+    "keras": lambda path: predictor(keras.saving.load_model(path)),
     "tf_saved_model": _saved_model,
     "onnx": _onnx,
     "litert": _litert,

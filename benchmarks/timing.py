@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +34,14 @@ class Time:
     rounds: int
 
 
-def interleaved(functions: dict[str, Callable[[], None]], baseline: str, rounds: int, shortest: float = 0.01):
+def interleaved(
+    functions: dict[str, Callable[[], None]],
+    baseline: str,
+    rounds: int,
+    shortest: float = 0.01,
+    longest: float = 60.0,
+    fewest: int = 9,
+) -> dict[str, Time]:
     """Times functions in turns, the order reversed in every other round.
 
     Args:
@@ -39,6 +49,7 @@ def interleaved(functions: dict[str, Callable[[], None]], baseline: str, rounds:
         baseline: the one that the others are compared with.
         rounds: how many times each is timed, after two calls that are not.
         shortest: seconds that one timing takes at least: fast functions are called several times.
+        longest: seconds after which there are no more rounds, if there were `fewest`.
 
     Returns:
         A `Time` for each name.
@@ -47,7 +58,10 @@ def interleaved(functions: dict[str, Callable[[], None]], baseline: str, rounds:
         function()
     calls = {name: max(1, round(shortest / max(_seconds(function), 1e-6))) for name, function in functions.items()}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
+    began = time.perf_counter()
     for turn in range(rounds):
+        if turn >= fewest and time.perf_counter() - began > longest:
+            break
         for name in list(functions)[:: -1 if turn % 2 else 1]:
             seconds[name].append(_seconds(functions[name], calls[name]))
     return {name: _summary(seconds[name], seconds[baseline]) for name in functions}
@@ -78,6 +92,54 @@ def compiled(model: keras.Model, inputs: np.ndarray, mode: str, inner: bool = Fa
     return made(model, tensor, mode, inner)
 
 
+def predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """What takes a batch of NumPy's and gives the outputs, compiled as the backend does in `predict`."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        @torch.no_grad()
+        def call(inputs):
+            return model(inputs, training=False)
+
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        trained = [variable.value for variable in model.trainable_variables]
+        others = [variable.value for variable in model.non_trainable_variables]
+        function = jax.jit(functools.partial(model.stateless_call, training=False))
+
+        def call(inputs):
+            return function(trained, others, inputs)[0]
+
+    else:
+        import tensorflow as tf
+
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        call = tf.function(functools.partial(model, training=False), jit_compile=on_gpu or None)
+    return lambda inputs: keras.ops.convert_to_numpy(call(keras.ops.convert_to_tensor(inputs)))
+
+
+def peak_memory() -> float:
+    """Megabytes that this process has taken at most until now, on a GPU those of the device."""
+    backend, peak = keras.backend.backend(), None
+    if backend == "torch":
+        import torch
+
+        peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    elif backend == "jax":
+        import jax
+
+        peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    else:
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    if peak is None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak / 2**20
+
+
 def _loss(outputs):
     return keras.ops.mean(keras.ops.square(keras.ops.cast(outputs, "float32")))
 
@@ -85,11 +147,16 @@ def _loss(outputs):
 def _tensorflow(model, inputs, mode, inner):
     import tensorflow as tf
 
-    @tf.function
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    function = functools.partial(
+        tf.function, jit_compile=on_gpu or None
+    )  # as Keras does, which leaves XLA out on a CPU
+
+    @function
     def forward(inputs):
         return model(inputs, training=False)
 
-    @tf.function
+    @function
     def both(inputs):
         with tf.GradientTape() as tape:
             tape.watch([inputs] if inner else [])
@@ -97,11 +164,10 @@ def _tensorflow(model, inputs, mode, inner):
         weights = [variable.value for variable in model.trainable_weights]
         return loss, tape.gradient(loss, [*weights, inputs] if inner else weights)
 
-    function = forward if mode == FORWARD else both
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    timed = forward if mode == FORWARD else both
 
     def call():
-        function(inputs)
+        timed(inputs)
         if on_gpu:
             tf.test.experimental.sync_devices()
 
