@@ -313,7 +313,8 @@ def test_a_loss_that_is_not_finite(tmp_path, capsys):
 
 def test_weights_that_are_not_finite_after_the_last_step(tmp_path, capsys):
     """The loss is that of before it."""
-    changes = ("optimizer.config.learning_rate=1e39", "batch_size=45", "epochs=1")
+    steep = {"class_name": "SGD", "config": {"learning_rate": 1e38}}
+    changes = (f"optimizer={steep}", "l2=1e3", "batch_size=45", "epochs=1")
     assert _train(tmp_path, *(part for change in changes for part in ("--set", change))) == 1
     assert "has values that are not finite in epoch 1" in capsys.readouterr().err
     assert {path.name for path in (tmp_path / "tiny-seed0").iterdir()} == {"config.json"}
