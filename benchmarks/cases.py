@@ -20,7 +20,6 @@ from groco.surgery.folding import fold_batch_norms
 
 SCALING_GROUPS: dict[str, tuple[int, ...]] = {"P4": (16, 16), "P4M": (16, 16), "O": (6, 6, 6), "Oh": (6, 6, 6)}
 SCALING_KERNELS = (1, 3)
-TRIVIAL = {1: "P1", 2: "P1", 3: "C1"}
 WAYS = ("dense", "fourier")  # the implementations
 SCALING_BATCH = 8  # 64 on a GPU
 SCALING_WIDTHS = (8, 16, 32, 64, 96, 128, 256)  # channels of each element
@@ -196,12 +195,13 @@ class NetCase:
         """The same architecture on the trivial group, with |G| times the channels, of layers of Keras alone."""
         parameters = inspect.signature(get_builder(self.name)).parameters
         arguments = {"group": parameters["group"].default, **self.kwargs}
-        order, width = get_group(arguments["group"], len(self.shape) - 1).order, "width"
-        if width not in parameters:
-            width = "widths"
+        group, width = (
+            get_group(arguments["group"], len(self.shape) - 1),
+            "width" if "width" in parameters else "widths",
+        )
         widths = self.kwargs.get(width, parameters[width].default)
-        arguments[width] = order * widths if isinstance(widths, int) else tuple(order * n for n in widths)
-        arguments["group"] = TRIVIAL[len(self.shape) - 1]
+        arguments[width] = group.order * widths if isinstance(widths, int) else tuple(group.order * n for n in widths)
+        arguments["group"] = group.subgroups[0]
         return groco.export_plain(groco.create_model(self.name, input_shape=self.shape, **arguments))
 
     def inputs(self) -> np.ndarray:

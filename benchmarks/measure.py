@@ -63,11 +63,7 @@ def layers(rounds: int, only: str = "") -> Rows:
     """Each layer beside the plain one of the same expanded width."""
     for case in cases.layer_cases(large=results.on_gpu()):
         if only in case.name:
-            others = {}
-            if case.window is not None and peer.is_there(case.group):
-                kernel, filters = case.window
-                shape = (case.group, case.size, case.channels, filters, kernel, case.batch)
-                others["escnn"] = functools.partial(peer.escnn, *shape)
+            others = {"escnn": functools.partial(peer.escnn, case)} if peer.has(case) else {}
             yield from _compare(f"{case.name} ({case.group})", case.models(), rounds, inner=True, others=others)
 
 

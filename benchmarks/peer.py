@@ -14,20 +14,19 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from benchmarks.cases import LayerCase
 from benchmarks.timing import FORWARD
 
 _SPACES = {"P4": "rot2dOnR2", "P4M": "flipRot2dOnR2"}
 
 
-def is_there(group: str) -> bool:
-    """Whether escnn can be timed on a group: on PyTorch, where it is installed."""
-    known = keras.backend.backend() == "torch" and group in _SPACES
+def has(case: LayerCase) -> bool:
+    """Whether escnn can be timed: on PyTorch, where it is installed, on convolutions on its planar groups."""
+    known = keras.backend.backend() == "torch" and case.window is not None and case.group in _SPACES
     return known and importlib.util.find_spec("escnn") is not None
 
 
-def escnn(
-    group: str, size: tuple[int, ...], channels: int, filters: int, kernel: int, batch: int, mode: str
-) -> Callable[[], None]:
+def escnn(case: LayerCase, mode: str) -> Callable[[], None]:
     """One pass of its planar convolution between regular fields, as `benchmarks.timing.compiled` does one of ours.
 
     In inference, as ever in escnn, the expanded kernel was made before.
@@ -35,11 +34,13 @@ def escnn(
     import torch
     from escnn import gspaces, nn
 
-    space = getattr(gspaces, _SPACES[group])(4)
-    read, written = (nn.FieldType(space, number * [space.regular_repr]) for number in (channels, filters))
+    assert case.window is not None
+    kernel, filters = case.window
+    space = getattr(gspaces, _SPACES[case.group])(4)
+    read, written = (nn.FieldType(space, number * [space.regular_repr]) for number in (case.channels, filters))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     layer = nn.R2Conv(read, written, kernel, padding=kernel // 2).to(device)
-    values = np.random.default_rng(0).normal(size=(batch, read.size, *size)).astype("float32")
+    values = np.random.default_rng(0).normal(size=(case.batch, read.size, *case.size)).astype("float32")
     inputs = nn.GeometricTensor(torch.tensor(values, device=device, requires_grad=mode != FORWARD), read)
     layer.train(mode != FORWARD)
 

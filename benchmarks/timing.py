@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from benchmarks.results import on_gpu
+
 FORWARD, BOTH = "forward", "forward+backward"
 
 
@@ -94,29 +96,8 @@ def compiled(model: keras.Model, inputs: np.ndarray, mode: str, inner: bool = Fa
 
 def predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """What takes a batch of NumPy's and gives the outputs, compiled as the backend does in `predict`."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        @torch.no_grad()
-        def call(inputs):
-            return model(inputs, training=False)
-
-    elif keras.backend.backend() == "jax":
-        import jax
-
-        trained = [variable.value for variable in model.trainable_variables]
-        others = [variable.value for variable in model.non_trainable_variables]
-        function = jax.jit(functools.partial(model.stateless_call, training=False))
-
-        def call(inputs):
-            return function(trained, others, inputs)[0]
-
-    else:
-        import tensorflow as tf
-
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        call = tf.function(functools.partial(model, training=False), jit_compile=on_gpu or None)
-    return lambda inputs: keras.ops.convert_to_numpy(call(keras.ops.convert_to_tensor(inputs)))
+    forward = _forward(model)
+    return lambda inputs: keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(inputs)))
 
 
 def peak_memory() -> float:
@@ -133,7 +114,7 @@ def peak_memory() -> float:
     else:
         import tensorflow as tf
 
-        if tf.config.list_physical_devices("GPU"):
+        if on_gpu():
             peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
     if peak is None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -144,19 +125,43 @@ def _loss(outputs):
     return keras.ops.mean(keras.ops.square(keras.ops.cast(outputs, "float32")))
 
 
+def _forward(model: keras.Model) -> Callable:
+    """Inference, from a tensor to the outputs, compiled as the backend does in `predict`."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        @torch.no_grad()
+        def forward(inputs):
+            return model(inputs, training=False)
+
+        return forward
+    if keras.backend.backend() == "jax":
+        import jax
+
+        trained, others = _values(model)
+        function = jax.jit(functools.partial(model.stateless_call, training=False))
+        return lambda inputs: function(trained, others, inputs)[0]
+    return _function(functools.partial(model, training=False))
+
+
+def _function(call: Callable) -> Callable:
+    """Compiled as Keras does on TensorFlow: by XLA on a GPU, which is left out on a CPU."""
+    import tensorflow as tf
+
+    return tf.function(call, jit_compile=on_gpu() or None)
+
+
+def _values(model: keras.Model) -> tuple[list, list]:
+    """What `stateless_call` takes for the variables."""
+    variables = (model.trainable_variables, model.non_trainable_variables)
+    trained, others = ([variable.value for variable in those] for those in variables)
+    return trained, others
+
+
 def _tensorflow(model, inputs, mode, inner):
     import tensorflow as tf
 
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    function = functools.partial(
-        tf.function, jit_compile=on_gpu or None
-    )  # as Keras does, which leaves XLA out on a CPU
-
-    @function
-    def forward(inputs):
-        return model(inputs, training=False)
-
-    @function
+    @_function
     def both(inputs):
         with tf.GradientTape() as tape:
             tape.watch([inputs] if inner else [])
@@ -164,11 +169,11 @@ def _tensorflow(model, inputs, mode, inner):
         weights = [variable.value for variable in model.trainable_weights]
         return loss, tape.gradient(loss, [*weights, inputs] if inner else weights)
 
-    timed = forward if mode == FORWARD else both
+    timed, synchronized = _forward(model) if mode == FORWARD else both, on_gpu()
 
     def call():
         timed(inputs)
-        if on_gpu:
+        if synchronized:
             tf.test.experimental.sync_devices()
 
     return call
@@ -177,30 +182,28 @@ def _tensorflow(model, inputs, mode, inner):
 def _jax(model, inputs, mode, inner):
     import jax
 
-    trained = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
-
-    def forward(trained, others, inputs):
-        return model.stateless_call(trained, others, inputs, training=False)[0]
+    if mode == FORWARD:
+        forward = _forward(model)
+        return lambda: jax.block_until_ready(forward(inputs))
+    trained, others = _values(model)
 
     def loss(trained, others, inputs):
         outputs, others = model.stateless_call(trained, others, inputs, training=True)
         return _loss(outputs), others
 
-    gradient = jax.value_and_grad(loss, argnums=(0, 2) if inner else 0, has_aux=True)
-    function = jax.jit(forward if mode == FORWARD else gradient)
-    return lambda: jax.block_until_ready(function(trained, others, inputs))
+    gradient = jax.jit(jax.value_and_grad(loss, argnums=(0, 2) if inner else 0, has_aux=True))
+    return lambda: jax.block_until_ready(gradient(trained, others, inputs))
 
 
 def _torch(model, inputs, mode, inner):
     import torch
 
     inputs.requires_grad_(inner and mode == BOTH)
+    forward = _forward(model)
 
     def call():
         if mode == FORWARD:
-            with torch.no_grad():
-                model(inputs, training=False)
+            forward(inputs)
         else:
             model.zero_grad()
             inputs.grad = None

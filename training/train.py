@@ -24,6 +24,7 @@ import numpy as np
 
 from groco._hardware import hardware, versions
 from groco.models import create_model
+from groco.pretrained.loading import weight_not_finite
 from training import augment, checkpoints, datasets, devices, preprocess, processor, provenance, tasks
 from training.batches import Batches, InOrder
 from training.checkpoints import TrainingError
@@ -219,15 +220,15 @@ def _run(
 
 def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> None:
     """Raises TrainingError if loss or weights are not numbers any more; the loss is that of before the last step."""
-    what = f"the loss is {loss}" if not np.isfinite(loss) else ""
-    for weight in [] if what else model.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            what = f"the weight {weight.path} has values that are not finite"
-            break
-    if what:
-        raise TrainingError(
-            f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help."
-        )
+    if not np.isfinite(loss):
+        what = f"the loss is {loss}"
+    elif (name := weight_not_finite(model)) is not None:
+        what = f"the weight {name} has values that are not finite"
+    else:
+        return
+    raise TrainingError(
+        f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help."
+    )
 
 
 def _begun(folder: Path, resumed: bool) -> dict[str, Any]:

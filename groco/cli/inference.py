@@ -60,12 +60,10 @@ def _predict(options) -> int:
         return _segment(options, preprocess)
     if options.output or options.probabilities:
         raise CommandError(f"{options.name} classifies whole images; --output and --probabilities are for segmentation")
-    from groco.pretrained.loading import gives_logits
-
     model, decoded = _load(options.name), []
     for batch in _batches(options.images, preprocess):
-        outputs = model.predict(preprocess(preprocess.read(batch)), verbose=0)
-        decoded += preprocess.decode(outputs, options.top, from_logits=gives_logits(model))
+        probabilities = _probabilities(model, preprocess, preprocess.read(batch))
+        decoded += preprocess.decode(probabilities, options.top, from_logits=False)
     if options.json:
         write_json(
             [
@@ -102,14 +100,12 @@ def _segment(options, preprocess) -> int:
     if options.probabilities and len(preprocess.classes) > 1:
         raise CommandError(f"--probabilities is for one class; the model has {', '.join(preprocess.classes)}")
     from groco.pretrained.files import sizes_of
-    from groco.pretrained.loading import gives_logits
     from groco.pretrained.preprocessor import resize_image
 
     model, found = _load(options.name), []
     options.output.mkdir(parents=True, exist_ok=True)
     for path, target in zip(options.images, targets, strict=True):
-        image = preprocess(preprocess.read([path]))
-        probabilities = preprocess.probabilities(model.predict(image, verbose=0), gives_logits(model))[0]
+        probabilities = _probabilities(model, preprocess, preprocess.read([path]))[0]
         if preprocess.resize:  # the map is of the size of its image
             probabilities = resize_image(probabilities, sizes_of(Path(path), len(preprocess.size)))
         classes = _classes_of_pixels(probabilities)
@@ -123,6 +119,13 @@ def _segment(options, preprocess) -> int:
         rows = [(row["image"], row["map"], *(f"{share:.3f}" for share in row["shares"].values())) for row in found]
         write_table(("image", "map", *(f"share of {name}" for name in preprocess.classes)), rows)
     return 0
+
+
+def _probabilities(model, preprocess, images):
+    """Those of the classes, of images that are not prepared."""
+    from groco.pretrained.loading import gives_logits
+
+    return preprocess.probabilities(model.predict(preprocess(images), verbose=0), gives_logits(model))
 
 
 def _classes_of_pixels(probabilities: np.ndarray) -> np.ndarray:
@@ -187,15 +190,11 @@ def _evaluate_segmentation(options, preprocess) -> int:
         raise CommandError(f"say where the images and masks for {options.name} are with --data")
     classes = [1] if len(preprocess.classes) == 1 else list(range(len(preprocess.classes)))
     examples = points = wrong = 0
-    from groco.pretrained.loading import gives_logits
-
     pairs = read_masked(options.data, preprocess, options.invert_masks)
     model = _load(options.name)
     both, either = np.zeros(len(classes)), np.zeros(len(classes))  # of the prediction and the mask, for each class
     for images, mask in pairs:
-        outputs = model.predict(preprocess(images), verbose=0)
-        probabilities = preprocess.probabilities(outputs, gives_logits(model))[0]
-        predicted = _classes_of_pixels(probabilities)
+        predicted = _classes_of_pixels(_probabilities(model, preprocess, images)[0])
         wrong += int((predicted != mask).sum())
         points, examples = points + mask.size, examples + 1
         for index, number in enumerate(classes):

@@ -87,7 +87,7 @@ class GroupLayer(keras.layers.Layer):
     def _check_written(self, signal) -> None:
         """Raises ValueError for a signal on another group of as many elements, whose shape tells nothing."""
         mine = self.input_group
-        if not self._is_signal(signal.shape):
+        if not self._is_on_group(len(signal.shape)):
             return
         for layer in writers(signal):
             its = layer.output_group
@@ -98,9 +98,9 @@ class GroupLayer(keras.layers.Layer):
                     "allow_non_equivariance=True."
                 )
 
-    def _is_signal(self, shape) -> bool:
-        """Whether an input of that shape has a group axis."""
-        return len(shape) == self.rank + 3
+    def _is_on_group(self, rank: int) -> bool:
+        """Whether an input of that rank has a group axis."""
+        return rank == self.rank + 3
 
     @property
     def input_group(self) -> Group:

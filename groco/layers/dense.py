@@ -169,7 +169,7 @@ class GroupDense(ChoiceOfImplementation):
         covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2
         return None if covers_group and self.subgroup is not self.group else mask
 
-    def _is_signal(self, shape) -> bool:
+    def _is_on_group(self, rank: int) -> bool:
         return True
 
     def compute_output_shape(self, input_shape):

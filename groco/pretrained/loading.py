@@ -213,9 +213,14 @@ def _load_weights(model: keras.Model, path: Path) -> None:
 
 
 def _check_finite(model: keras.Model, path: Path) -> None:
-    for weight in model.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise PretrainedError(f"{path}: the weight {weight.path} has values that are not finite.")
+    if (name := weight_not_finite(model)) is not None:
+        raise PretrainedError(f"{path}: the weight {name} has values that are not finite.")
+
+
+def weight_not_finite(model: keras.Model) -> str | None:
+    """The path of the first weight with values that are not finite."""
+    wrong = (weight for weight in model.weights if not np.isfinite(keras.ops.convert_to_numpy(weight)).all())
+    return next((weight.path for weight in wrong), None)
 
 
 def _compile(model: keras.Model, include_top: bool) -> None:

@@ -80,15 +80,19 @@ def locate(
         if revision is not None and at is not None and revision != at:
             raise PretrainedError(f"Two revisions are given: {name!r} and revision={revision!r}.")
         revision = revision or at
-        for known in map(model_info, list_pretrained()):
-            if known.repo_id == repo_id and known.revision is not None and known.revision == revision:
-                return Source(name, hub.fetch_verified(known, files or known.files, **options), known)
+        if known := _known(repo_id, revision):
+            return Source(str(name), hub.fetch_verified(known, files or known.files, **options), known)
     folder, commit = hub.fetch_unverified(repo_id, revision, files or REQUIRED_FILES, **options)
-    for known in map(model_info, list_pretrained()):
-        if (known.repo_id, known.revision) == (repo_id, commit):  # a branch or a tag of the commit that is vouched for
-            return Source(str(name), hub.fetch_verified(known, files or REQUIRED_FILES, **options), known)
+    if known := _known(repo_id, commit):  # a branch or a tag of the commit that is vouched for
+        return Source(str(name), hub.fetch_verified(known, files or REQUIRED_FILES, **options), known)
     _log.warning("%s%s@%s is unverified: no manifest vouches for its files.", hub.PREFIX, repo_id, commit)
     return Source(str(name), folder, None)
+
+
+def _known(repo_id: str, revision: str | None) -> ModelInfo | None:
+    """The model of the manifest at that commit of that repository, if there is one."""
+    infos = map(model_info, list_pretrained())
+    return next((info for info in infos if revision and (info.repo_id, info.revision) == (repo_id, revision)), None)
 
 
 def _verified(info: ModelInfo, files: Sequence[str] | None, options: dict) -> Path:

@@ -239,8 +239,7 @@ def _as_input(model, value, tensor):
 
 def _signal(layer: GroupLayer, value) -> Signal:
     """What a layer of groco reads, as a signal on its group or as an image."""
-    rank = _rank(value)
-    on_group = isinstance(layer, group_layers.GroupDense) or rank == layer.rank + 3
+    on_group = layer._is_on_group(_rank(value))
     if isinstance(value, Signal):
         if (value.copies is not None) == on_group and value.data_format == layer.data_format:
             return value
