@@ -165,11 +165,10 @@ def _run(
 
     progress = Progress(config["epochs"], steps, start)
     kept = _KeepWeights()
-    callbacks = [progress, kept] if cluster.first else [kept]
     for epoch in range(start, config["epochs"]):
         began = time.perf_counter()
+        callbacks = [_SeedDropout(seed, epoch), kept, *([progress] if cluster.first else [])]
         with cluster.scope():
-            _seed_dropout(model, seed, epoch)
             losses = cluster.fit(model, Batches(x_train, y_train, epoch=epoch, **batches), callbacks)
             kept.put_back(model)
         _check_finite(model, losses["loss"], epoch, folder)
@@ -382,6 +381,17 @@ class _KeepWeights(keras.callbacks.Callback):
             weight.assign(value)
 
 
+class _SeedDropout(keras.callbacks.Callback):
+    """Seeds dropout before the first step: `fit` first builds what a new or restored net lacks, and that may draw."""
+
+    def __init__(self, seed: int, number: int):
+        super().__init__()
+        self.seed, self.number = seed, number
+
+    def on_epoch_begin(self, epoch, logs=None):
+        _seed_dropout(self.model, self.seed, self.number)
+
+
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Dropout depends on the epoch, not on how often it was called before, so that resuming changes nothing."""
     for index, layer in enumerate(model.layers):
@@ -389,6 +399,10 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
         if generator is not None:
             state = np.random.SeedSequence([seed, epoch, index]).generate_state(2)
             generator.state.assign(state.astype(generator.state.dtype))
+    if keras.backend.backend() == "torch":  # whose dropout draws from a generator of its own, if a layer has no seed
+        import torch
+
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
 
 
 def on_signal(number, frame):

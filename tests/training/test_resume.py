@@ -322,8 +322,17 @@ def test_weights_that_are_not_finite_after_the_last_step(tmp_path, capsys):
 
 @pytest.mark.parametrize("backend", ["torch"])  # of JAX: test_devices.py
 def test_no_tensorflow_on_other_backends(backend, tmp_path):
+    """Which runs without it, and where a run that was killed and resumed is the one that was not, too."""
     pytest.importorskip(backend)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
-    command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(tmp_path), "--set", "epochs=1"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+
+    def run(runs, *arguments, **variables):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, **variables}
+        command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(runs), *FULL, *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+
+    done = run(tmp_path / "unbroken")
     assert done.returncode == 0, done.stderr
+    assert run(tmp_path / "killed", DIE_AT="3 2 SIGKILL").returncode == -9
+    done = run(tmp_path / "killed", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert _history(tmp_path / "killed") == _history(tmp_path / "unbroken")
