@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 from keras import ops
 
 
@@ -14,12 +15,26 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1):
     of 1.
     """
     if padding == "valid" and max(strides) > 1:  # strides and dilation are not above 1 together
-        taken, left = [], []
+        taken, every, left = [], [], []
         for size, window, stride in zip(inputs.shape[1:-1], kernel.shape, strides, strict=False):
             alone = isinstance(size, int) and size < window + stride
-            taken.append(slice(window) if alone else slice(None, None, stride) if window == 1 else slice(None))
+            taken.append(slice(window) if alone else slice(None))
+            every.append(stride if window == 1 and not alone else 1)
             left.append(1 if alone or window == 1 else stride)
-        inputs, strides = inputs[(slice(None), *taken)], tuple(left)
+        inputs, strides = _every(inputs[(slice(None), *taken)], every), tuple(left)
     return ops.conv(
         inputs, kernel, strides=strides, padding=padding, data_format="channels_last", dilation_rate=dilation_rate
     )
+
+
+def _every(inputs, steps: list[int]):
+    """The points of (batch, *spatial, channels) at multiples of the steps.
+
+    On TensorFlow, where choosing them by an index is slow, by a pooling over single points: the same numbers, with the
+    gradient in a tenth of the time.
+    """
+    if max(steps) == 1:
+        return inputs
+    if keras.backend.backend() == "tensorflow" and len(steps) == 2:
+        return ops.average_pool(inputs, 1, strides=steps, padding="valid", data_format="channels_last")
+    return inputs[(slice(None), *(slice(None, None, step) for step in steps))]

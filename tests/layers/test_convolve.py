@@ -101,3 +101,39 @@ def test_gradient_by_the_kernel_in_bfloat16(sizes, kernel_size, dilation_rate, k
     expected = moved.pop(0)
     for values in moved:
         np.testing.assert_allclose(values, expected, atol=0.05 * np.abs(expected).max())
+
+
+class _Offset(keras.layers.Layer):
+    def build(self, shape):
+        self.offset = self.add_weight(shape=shape[1:], initializer="zeros")
+
+    def call(self, inputs):
+        return inputs + self.offset
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["sizes-known", "sizes-unknown"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("sizes", "strides"), [((7,), (2,)), ((6, 7), (3, 2)), ((5, 6), (1, 4)), ((5, 4, 3), (2, 3, 1)), ((8, 8), (2, 2))]
+)
+def test_gradient_by_the_inputs_of_single_points_with_strides(sizes, strides, policy, known, rng):
+    kernel = rng.normal(size=(*(1,) * len(sizes), 3, 2)).astype("float32")
+    points = (0, *(slice(None, None, stride) for stride in strides))
+    offset = _Offset(dtype="float32")
+    image = keras.Input((*sizes, 3))
+    start = offset(image) if known else keras.Input((*(None,) * len(sizes), 3))
+    outputs = keras.layers.Lambda(
+        lambda x: convolve(x, keras.ops.cast(kernel, x.dtype), strides), output_shape=(*(None,) * len(sizes), 2)
+    )(keras.layers.Identity(dtype=policy)(start))
+    outputs = keras.layers.Identity(dtype="float32")(outputs)
+    if not known:
+        outputs = keras.Model(start, outputs)(offset(image))
+    model = keras.Model(image, outputs)
+    model.compile(keras.optimizers.SGD(1.0), lambda wanted, given: keras.ops.sum(wanted * given, axis=-1))
+    wanted = rng.normal(size=(1, *(-(-n // s) for n, s in zip(sizes, strides, strict=True)), 2)).astype("float32")
+    weights = wanted.size / 2  # Keras takes the mean over all points
+    model.fit(np.zeros((1, *sizes, 3), "float32"), wanted, verbose=0)
+    expected = np.zeros((1, *sizes, 3))
+    expected[points] = -wanted[0] @ kernel.reshape(3, 2).T / weights
+    tolerance = 1e-5 if policy == "float32" else 0.02 * np.abs(expected).max()
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(offset.offset), expected[0], atol=tolerance)
