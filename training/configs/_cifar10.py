@@ -44,10 +44,12 @@ RESNET: dict[str, Any] = {
 }
 
 
-def short(epochs: int, learning_rate: float = 0.1, cutout: int | None = 8) -> dict[str, Any]:
+def short(
+    epochs: int, learning_rate: float = 0.1, cutout: int | None = 8, weight_decay: float = 2e-3
+) -> dict[str, Any]:
     """SGD with Nesterov momentum, one cycle, label smoothing, mirrors, crops, cutout, moving average of the weights.
 
-    Small nets, which underfit in so few epochs, go without cutout.
+    Small nets, which underfit in so few epochs, go without cutout and with little weight decay.
     """
     warmup = max(1, epochs // 5)
     augment: list[list[Any]] = [["flip", {}], ["pad_and_crop", {"pixels": 4}]]
@@ -62,7 +64,7 @@ def short(epochs: int, learning_rate: float = 0.1, cutout: int | None = 8) -> di
         "ema_momentum": 0.995,
         "optimizer": {
             "class_name": "SGD",
-            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": 2e-3},
+            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": weight_decay},
         },
         "schedule": {
             "class_name": "CosineDecay",
