@@ -417,6 +417,79 @@ def test_a_function_augments(rng):
     assert len(make_augmentations(["P2MM", "rotate"], (4, 5))) == 2
 
 
+def test_a_head_that_is_new_though_it_would_fit_is_told(segmenter, rng, caplog, no_training):
+    for names, told in ((None, True), (["blob"], False)):
+        caplog.clear()
+        with pytest.raises(AssertionError, match="trained before"):
+            groco.finetune(segmenter, _blobs(4, rng), classes=names, verbose=0)
+        assert ("to be trained: head. Only for the classes that it knows, blob, it keeps" in caplog.text) == told
+
+
+def test_what_is_returned_can_be_trained_on(classifier, rng, eager):
+    tuned = groco.finetune(classifier, _squares(3, rng), epochs=2, freeze=1, learning_rate=1e-2, verbose=0)
+    inputs = tuned.preprocessor(_squares(3, rng)[0])
+    before = [layer.get_weights() for layer in tuned.model.layers if layer.weights]
+    tuned.model.fit(inputs, np.repeat([0, 1], 3), verbose=0)
+    for layer, weights in zip((layer for layer in tuned.model.layers if layer.weights), before, strict=True):
+        assert any(np.any(a != b) for a, b in zip(layer.get_weights(), weights, strict=True)), layer.name
+
+
+def test_weights_that_are_not_finite_after_the_last_step(classifier, rng, tmp_path, eager):
+    for freeze in (0, 1):
+        with pytest.raises(ValueError, match=r"values that are not finite; a smaller learning rate"):
+            groco.finetune(
+                classifier,
+                _squares(2, rng),
+                epochs=1,
+                freeze=freeze,
+                learning_rate=1e38,
+                output=tmp_path / "p4cnn.spoiled",
+                verbose=0,
+            )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_that_is_nowhere_has_no_part_in_the_dice(segmenter, rng, tmp_path, capsys, eager):
+    """Of `groco evaluate` neither."""
+    images, masks = _blobs(6, rng)
+    several, two = (masks > 0).astype("uint8"), (masks > 0).astype("uint8")
+    several[:, :1] = 2
+    np.savez(tmp_path / "test.npz", images=images, masks=two)
+    output = tmp_path / "p4_unet.three"
+    tuned = groco.finetune(
+        segmenter, (images, several), test=(images, two), epochs=3, learning_rate=1e-2, output=output, verbose=0
+    )
+    assert cli.main(["evaluate", str(output), "--data", str(tmp_path / "test.npz"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["dice"] == pytest.approx(tuned.scores["dice"], abs=1e-3)
+    assert cli.main(["evaluate", str(output), "--data", str(tmp_path / "test.npz"), "--invert-masks"]) == 2
+    assert "only masks of one class are inverted; the model has 0, 1, 2" in capsys.readouterr().err
+
+
+def test_a_window_that_the_net_does_not_take(segmenter, rng, no_training):
+    with pytest.raises(ValueError, match="a multiple of 2 points for this model, got 7; the nearest: 6 and 8"):
+        groco.finetune(segmenter, _blobs(4, rng), window=7, verbose=0)
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "a", float("nan")], ["a", None, "b", "b"], ["a", 1, "b", "b"]])
+def test_labels_that_are_missing(labels, classifier, rng, no_training):
+    with pytest.raises(ValueError, match=r"labels are whole numbers or names, all of one kind, got (nan|None|1) among"):
+        groco.finetune(classifier, (_squares(2, rng)[0], np.array(labels, object)), verbose=0)
+
+
+def test_what_systems_leave_is_no_class(classifier, rng, tmp_path, monkeypatch):
+    _stop_training(monkeypatch)
+    data = _as_folder(tmp_path / "data", *_squares(4, rng))
+    (data / "__MACOSX" / "full").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        groco.finetune(classifier, data, verbose=0)
+
+
+def test_arrays_of_another_size(classifier, rng, no_training):
+    with pytest.raises(ValueError, match=r"data is of 30 x 30 pixels, the model needs .*; give a size \(size=, --size"):
+        groco.finetune(classifier, _squares(4, rng, size=30), verbose=0)
+
+
 def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(classifier, rng, tmp_path, eager):
     def spoil(inputs, labels, rng):
         return inputs * np.float32(np.nan), labels
@@ -441,6 +514,13 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(classifier, rng, tmp
         ({"size": (3, 4, 5)}, ValueError, "size is a whole number above 0, or height and width"),
         ({"size": 29}, ValueError, r"p4cnn cannot be built for input_shape=.29, 29, 1.: .* size of 24 or 26"),
         ({"window": 8}, ValueError, "windows and inverted masks are for segmentation"),
+        ({"augment": lambda x: x}, ValueError, "takes inputs, labels and a random generator.*TypeError"),
+        (
+            {"augment": lambda x, y, rng: x},
+            ValueError,
+            "returns inputs and labels; <lambda> does not: TypeError: got ndarray",
+        ),
+        ({"augment": lambda x, y, rng: (x[:1], y)}, ValueError, "makes 1 inputs and 2 labels of 2"),
         ({"augment": "P5"}, ValueError, "P5"),
         ({"test": "nowhere"}, FileNotFoundError, "no folder and no .npz file 'nowhere'"),
         ({"classes": ["u", "v"]}, ValueError, "has other labels than u, v: full, hollow"),

@@ -124,6 +124,10 @@ def check(config: dict[str, Any]) -> None:
         must(key, config[key] is None or _is_count(config[key]), "None or a positive int")
     for key in ("model_args", "dataset_args", "card"):
         must(key, isinstance(config[key], dict), "a table")
+    plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+    must("name", plain, "the name of a file")
+    must("paper", config["paper"] is None or isinstance(config["paper"], dict), "None or a table")
+    must("model_args", "num_classes" not in config["model_args"], "a table without num_classes, which the data says")
     must("dataset_args", set(config["dataset_args"]) <= {"variant"}, "a table of the variant")
     made = "a table of class_name and config"
     must("optimizer", _is_made_by_keras(config["optimizer"]), made)

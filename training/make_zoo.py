@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco.models.sizes import SizeCheck
 from groco.pretrained.card import make_card
 from groco.pretrained.folder import write_folder
 from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifest
@@ -29,7 +30,6 @@ from training.results import RESULTS, mean_and_spread, record, results_of, score
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = 20
 GOLDEN_WINDOW = 64
-MULTIPLE_OF = {"unet": 8}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,10 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
                 f"{run} was trained on whitened images; the preprocessor of an entry cannot do that, whose matrix is "
                 "larger than the net. Its result can be recorded (training.results.record), not its weights."
             )
-        record(result, options.results)
         folder = options.zoo / result["name"]
-        if not folder.exists() or read_json(folder / "groco.json")["metrics"]["seeds"][0] == result["seed"]:
-            write_entry(folder, run, options.data, options.results)
+        gives_weights = not folder.exists() or read_json(folder / "groco.json")["metrics"]["seeds"][0] == result["seed"]
+        net = read_net(run, options.data) if gives_weights else None  # before anything is written
+        record(result, options.results)
+        if net is not None:
+            write_entry(folder, run, *net, options.results)
             print(f"wrote {folder}")
     for folder in entries(options.zoo):
         refresh(folder, options.results)
@@ -73,16 +75,28 @@ def _is_shown(path: Path) -> bool:
     return not path.name.startswith(".")
 
 
-def write_entry(folder: Path, run: Path, data: str | Path | None = None, results: Path = RESULTS) -> None:
+def read_net(run: Path, data: str | Path | None = None) -> tuple[keras.Model, np.ndarray]:
+    """The net of a finished run, and golden inputs for it.
+
+    Raises:
+        ValueError: if the net cannot be read.
+    """
+    config = read_json(run / "config.json")
+    try:
+        trained = keras.saving.load_model(run / FINAL, compile=False)
+    except Exception as error:  # whatever a broken file makes Keras raise
+        raise ValueError(f"{run / FINAL} cannot be read ({error}).") from None
+    return trained, golden_inputs(config["dataset"], data, config["dataset_args"])
+
+
+def write_entry(folder: Path, run: Path, trained: keras.Model, golden: np.ndarray, results: Path = RESULTS) -> None:
     """One folder of the zoo, laid out like its repository on the Hub, with the weights of one run."""
     result, config = _read_result(run), read_json(run / "config.json")
-    trained = keras.saving.load_model(run / FINAL, compile=False)
     arguments = {
         "input_shape": list(trained.input_shape[1:]),
         "num_classes": trained.output_shape[-1],
         **config["model_args"],
     }
-    golden = golden_inputs(config["dataset"], data, config["dataset_args"])
     info = datasets.info(config["dataset"])
     preprocessor = Preprocessor(
         size=tuple(trained.input_shape[1:-1]),
@@ -92,7 +106,7 @@ def write_entry(folder: Path, run: Path, data: str | Path | None = None, results
         classes=info.classes,
         task=info.task,
         maximum=1 if result["preprocess"] == "none" else 255,
-        multiple_of=MULTIPLE_OF.get(config["model"].rpartition("_")[2], 1),
+        multiple_of=max((layer.multiple for layer in trained.layers if isinstance(layer, SizeCheck)), default=1),
     )
     write_folder(
         folder,
@@ -182,8 +196,8 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
         "metrics": metrics,
         "paper": config["paper"],
         "recipe": {
-            "config": f"training/configs/{stem}.py",
-            "command": f"python -m training.train {stem}",
+            "config": f"training/configs/{stem}.py" if stem in list_configs() else None,
+            "command": f"python -m training.train {stem if stem in list_configs() else 'CONFIG.py'}",
             **{key: first["recipe"][key] for key in ("epochs", "batch_size")},
             **{key: first[key] for key in ("train_examples", "seconds", "hardware", "backend", "keras")},
             **{key: first[key] for key in ("versions", "commit") if first.get(key) is not None},
@@ -196,6 +210,8 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
 def _read_result(run: Path) -> dict[str, Any]:
     """The result of a run, with the recipe, which those of before it was kept there have beside them."""
     result = read_json(run / "result.json")
+    if missing := [key for key in ("name", "changes", "seed", "preprocess", "parameters") if key not in result]:
+        raise ValueError(f"{run / 'result.json'} is no result of a run: it lacks {', '.join(missing)}.")
     if "recipe" not in result:
         result["recipe"] = recipe(complete(read_json(run / "config.json")))
     return result
@@ -212,6 +228,6 @@ def read_json(path: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, RuntimeError) as problem:
         print(f"training: {problem}", file=sys.stderr)
         sys.exit(1)

@@ -64,6 +64,9 @@ def prepare(
     if len(datasets.info(name).variants) > 1:
         registered = f"{registered}/{variant}"
     builder = tfds.builder(registered, data_dir=to, file_format="array_record")
+    if Path(builder.data_dir).exists():
+        what = "" if shards is None else f", and --shards {shards} changes nothing"
+        print(f"training: {name} was there already{what}; remove its folder to write it anew", file=sys.stderr)
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(
             manual_dir=None if data is None else str(Path(data).resolve()), num_shards=shards

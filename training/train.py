@@ -121,6 +121,9 @@ def run(
             return _run(config, seed, folder, data, resume, tensorboard, cluster)
     finally:
         keras.config.set_dtype_policy(policy)
+        if cluster.first:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def _run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 from typing import Any
 
 from groco.cli.common import CommandError, add_json, start_keras, write_json, write_table
@@ -54,6 +55,8 @@ def _info(options) -> int:
 
     if options.name not in list_pretrained() and "." not in options.name:
         return _architecture(options)
+    if options.name not in list_pretrained() and Path(options.name).is_dir():
+        raise CommandError(f"{options.name!r} is a folder, not in the list of groco; `groco card` shows what it has")
     content = dataclasses.asdict(model_info(options.name))
     files = content.pop("files")
     _write({**content, "files": files}, options.json)  # last, there are many

@@ -13,6 +13,7 @@ from groco.pretrained.labelled import (
     MASKS,
     are_numbers,
     encode_labels,
+    is_shown,
     list_files,
     list_pairs,
     read_mask,
@@ -30,7 +31,7 @@ def read_labelled(path: Path, preprocess) -> tuple[np.ndarray, np.ndarray]:
         ValueError, OSError: if a file is not what it should be.
     """
     if path.is_dir():
-        folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+        folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and is_shown(folder))
         files = [file for folder in folders for file in list_files(folder)]
         if not files:
             raise CommandError(f"{str(path)!r} has no folders with image files, one for each class")
@@ -96,6 +97,8 @@ def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str)
     classes = len(preprocess.classes)
     if classes == 1:
         return (mask == 0) if inverted else (mask != 0)
+    if inverted:
+        raise CommandError(f"only masks of one class are inverted; the model has {', '.join(preprocess.classes)}")
     if not np.issubdtype(mask.dtype, np.integer) or mask.min() < 0 or mask.max() >= classes:
         raise CommandError(f"{where} has values that are not 0 to {classes - 1}, the numbers of the classes")
     return mask

@@ -84,6 +84,25 @@ def make_augmentations(augment: Any, sizes: Sequence[int]) -> list[Augmentation]
     return [_make(item, tuple(sizes)) for item in several if item is not None]
 
 
+def try_out(augmentations: Sequence[Augmentation], inputs: np.ndarray, labels: np.ndarray) -> None:
+    """Raises ValueError that says what is wrong with an augmentation that cannot be applied to such examples."""
+    rng = np.random.default_rng(0)
+    for augmentation in augmentations:
+        name = getattr(augmentation, "__name__", repr(augmentation))
+        form = "an augmentation takes inputs, labels and a random generator, and returns inputs and labels"
+        try:
+            made = augmentation(inputs.copy(), labels.copy(), rng)
+            if not isinstance(made, (tuple, list)):
+                raise TypeError(f"got {type(made).__name__}")
+            new_inputs, new_labels = made
+            lengths = len(new_inputs), len(new_labels)
+        except Exception as error:  # whatever a function of the user's own raises
+            raise ValueError(f"{form}; {name} does not: {type(error).__name__}: {error}") from error
+        if lengths != (len(inputs), len(labels)):
+            raise ValueError(f"{form}; {name} makes {lengths[0]} inputs and {lengths[1]} labels of {len(inputs)}.")
+        inputs, labels = np.asarray(new_inputs), np.asarray(new_labels)
+
+
 def _make(item: Any, sizes: tuple[int, ...]) -> Augmentation:
     if item == ROTATE:
         if len(sizes) != 2:

@@ -14,6 +14,7 @@ from groco.pretrained.labelled import (
     MASKS,
     check_classes,
     encode_labels,
+    is_shown,
     list_files,
     list_pairs,
     read_mask,
@@ -120,7 +121,7 @@ def split_examples(examples: Examples, share: float, seed: int) -> tuple[Example
 
 def _read_classes(folder: Path, preprocess: Preprocessor, classes: Sequence[str] | None) -> Examples:
     """A folder with one folder of files for each class."""
-    folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in folder.iterdir() if path.is_dir() and is_shown(path))
     found = {path: list_files(path) for path in folders}
     if not any(found.values()):
         raise ValueError(f"{str(folder)!r} has no folders with image files, one for each class.")
@@ -190,8 +191,15 @@ def _prepare_arrays(images, preprocess: Preprocessor, where: str) -> np.ndarray:
         array = np.asarray(images)
     except ValueError:
         raise ValueError(f"{where} has images of several shapes; give a size, and they are resized to it.") from None
-    if array.ndim <= len(preprocess.size):
+    rank = len(preprocess.size)
+    if array.ndim <= rank:
         raise ValueError(f"{where} needs an axis for the images, got images of shape {array.shape}.")
+    sizes = array.shape[1 : 1 + rank]
+    if rank == 2 and array.ndim in (rank + 1, rank + 2) and not preprocess.fits(sizes):
+        raise ValueError(
+            f"{where} is of {_product(sizes)}, the model needs images {preprocess.describe()}; give a size (size=, "
+            "--size), and images are resized to it."
+        )
     try:
         return preprocess(array)
     except ValueError as error:

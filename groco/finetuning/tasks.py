@@ -31,7 +31,7 @@ class Task:
             raise ValueError(f"{name}: outputs of shape {model.output_shape} are not logits (batch, classes).")
 
     def evaluate(self, model: keras.Model, examples: Examples, batch_size: int) -> dict[str, float]:
-        logits = model.predict(examples.inputs, batch_size=batch_size, verbose=0)
+        logits = _predict(model, examples, batch_size)
         return {"test_error": float((logits.argmax(axis=-1) != examples.labels).mean())}
 
 
@@ -53,19 +53,33 @@ class Segmentation(Task):
             raise ValueError(f"{name}: outputs of shape {model.output_shape} are not logits at each point.")
 
     def evaluate(self, model: keras.Model, examples: Examples, batch_size: int) -> dict[str, float]:
-        """Pixel error, and the Dice coefficient over all examples together: of several classes the mean."""
-        logits = model.predict(examples.inputs, batch_size=1, verbose=0)
+        """Pixel error, and the Dice coefficient over all examples together.
+
+        Of several classes it is the mean over those that are found or wanted anywhere.
+        """
+        logits = _predict(model, examples, batch_size=1)
         found = (logits[..., 0] > 0).astype(np.uint8) if self.classes == 1 else logits.argmax(axis=-1)
         indices = [1] if self.classes == 1 else range(self.classes)
         dices = [dice(found == k, examples.labels == k) for k in indices]
-        return {"pixel_error": float((found != examples.labels).mean()), "dice": float(np.mean(dices))}
+        present = [value for value in dices if value is not None]
+        return {
+            "pixel_error": float((found != examples.labels).mean()),
+            "dice": float(np.mean(present)) if present else 1.0,
+        }
 
 
 def make_task(task: str, classes: int) -> Task:
     return Segmentation(classes) if task == "segmentation" else Task(classes)
 
 
-def dice(found: np.ndarray, wanted: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|); 1 where both are empty."""
+def _predict(model: keras.Model, examples: Examples, batch_size: int) -> np.ndarray:
+    logits = model.predict(examples.inputs, batch_size=batch_size, verbose=0)
+    if not np.isfinite(logits).all():
+        raise ValueError(f"{model.name} gives values that are not finite; a smaller learning rate may help.")
+    return logits
+
+
+def dice(found: np.ndarray, wanted: np.ndarray) -> float | None:
+    """2 |A and B| / (|A| + |B|); None where both are empty."""
     total = int(found.sum()) + int(wanted.sum())
-    return 2 * int((found & wanted).sum()) / total if total else 1.0
+    return 2 * int((found & wanted).sum()) / total if total else None

@@ -19,14 +19,14 @@ import keras
 import numpy as np
 
 from groco._hardware import hardware, versions
-from groco.finetuning.batches import Batches, crop, make_augmentations
+from groco.finetuning.batches import Batches, crop, make_augmentations, try_out
 from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
 from groco.layers.base import is_int
 from groco.models import create_model
 from groco.pretrained.folder import write_folder
 from groco.pretrained.labelled import are_numbers, check_text
-from groco.pretrained.loading import DESCRIPTION, head_layers, load_from, read_description
+from groco.pretrained.loading import DESCRIPTION, head_layers, load_from, read_description, weight_not_finite
 from groco.pretrained.manifest import PretrainedError, list_pretrained
 from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
@@ -41,7 +41,7 @@ class FineTuned:
     """What `finetune` made.
 
     Attributes:
-        model: the trained model.
+        model: the trained model, compiled to be trained further with Adam at the first learning rate.
         preprocessor: what it expects of its inputs, with the names of its classes.
         scores: what was measured on the examples that it was not trained on, as fractions of 1: `test_error`; for
             segmentation `pixel_error` and `dice`, of several classes the mean.
@@ -122,8 +122,8 @@ def finetune(
         PretrainedError: (a ValueError) as `groco.from_pretrained`.
         FileExistsError: if the output exists.
         FileNotFoundError: if there is no such data.
-        ValueError: if an argument, a file or a label is not as it should be, or the loss is not finite. Nothing is
-            written then.
+        ValueError: if an argument, a file or a label is not as it should be, or the loss, a weight or an output is not
+            finite. Nothing is written then.
         OSError: if the model cannot be saved after all; the message says where it is instead.
 
     Example:
@@ -168,7 +168,8 @@ def finetune(
     sizes = train.inputs.shape[1:-1]
     augmentations = make_augmentations(augment, sizes if window is None else (window,) * len(sizes))
     if window is not None:
-        augmentations.insert(0, _crop(window, train))
+        augmentations.insert(0, _crop(window, train, known.multiple_of))
+    try_out(augmentations, train.inputs[:2], train.labels[:2])
     batch_size = batch_size or (4 if known.task == "segmentation" else 32)
 
     keras.utils.set_random_seed(seed)
@@ -190,6 +191,14 @@ def finetune(
         raise ValueError(f"{architecture} has no layer that knows the number of classes, so none can be new.")
     new_head = train.classes != known.classes
     model = _build(source, architecture, arguments, head if new_head else [], from_scratch)
+    if new_head and not from_scratch and len(train.classes) == len(known.classes):
+        _log.warning(
+            "%s: newly initialised, to be trained: %s. Only for the classes that it knows, %s, it keeps its weights; "
+            "classes= (--classes) gives names to those of the data.",
+            source.label,
+            ", ".join(head),
+            ", ".join(known.classes),
+        )
     task.check(model, source.label)
 
     batches = Batches(train.inputs, train.labels, batch_size, seed, augmentations, task.targets)
@@ -283,8 +292,14 @@ def _spatial(size: int | Sequence[int], known: Preprocessor) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _crop(window: int, train: Examples):
+def _crop(window: int, train: Examples, multiple: int):
     sizes = train.labels.shape[1:]
+    if window % multiple:
+        nearest = sorted({window // multiple * multiple or multiple, -(-window // multiple) * multiple})
+        raise ValueError(
+            f"A window is a multiple of {multiple} points for this model, got {window}; the nearest: "
+            f"{' and '.join(map(str, nearest))}."
+        )
     if window > min(sizes):
         raise ValueError(f"A window of {window} points does not fit images of {' x '.join(map(str, sizes))}.")
     return crop(window)
@@ -336,8 +351,11 @@ def _train(
             raise ValueError(
                 f"The loss is {history['loss'][-1]} in epoch {len(history['loss'])}; a smaller learning rate may help."
             )
+    if (name := weight_not_finite(model)) is not None:  # the loss of the last step is that of before it
+        raise ValueError(f"The weight {name} has values that are not finite; a smaller learning rate may help.")
     for layer in model.layers:
         layer.trainable = True
+    model.compile(keras.optimizers.Adam(learning_rate), loss=task.loss(), metrics=task.metrics())
     return history
 
 

@@ -49,8 +49,9 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
 def pointwise_blocks(kernel, plan: PointwisePlan) -> list:
     """The matrix for each irrep: (dimension index channels, dimension filters)."""
     order, (channels, filters) = len(plan.regions), kernel.shape[-2:]
+    # Of a variable itself TensorFlow would make the gradient a tf.IndexedSlices.
+    rows = ops.take(ops.reshape(kernel, (-1, channels * filters)), plan.regions.reshape(-1), axis=0)
     channels *= plan.regions.shape[1]  # the elements h t of a region, h in the subgroup, are so many channels at h
-    rows = ops.take(kernel, plan.regions.reshape(-1), axis=0)
     transform = ops.convert_to_tensor(plan.kernel_transform, dtype=rows.dtype)
     rows = transform @ ops.reshape(rows, (order, channels * filters))
     blocks = []

@@ -248,8 +248,12 @@ class GroupLayer(keras.layers.Layer):
         paddings = []
         for axis, (size, window, stride) in enumerate(zip(sizes, windows, strides, strict=True)):
             mirrored = self._window_group.mirrored_axes[axis]
-            if size is None and padding_rule.depends_on_size(self.padding, stride, mirrored):
+            depends = padding_rule.depends_on_size(self.padding, stride, mirrored)
+            if size is None and depends:
                 paddings.append((None, None))
+                continue
+            if depends and is_expression(size):
+                paddings.append(self._padding_of_expression(axis, size, window, stride))
                 continue
             judged = size is None or is_judged(size)
             size = size if isinstance(size, int) else window  # any will do
@@ -261,6 +265,31 @@ class GroupLayer(keras.layers.Layer):
                 raise self._error(self._broken(axis, size, window, stride))
             paddings.append((total // 2, total - total // 2))
         return paddings
+
+    def _padding_of_expression(self, axis: int, size, window: int, stride: int) -> tuple:
+        """The padding for a size that an export only learns later, where it is the same for all that it may be.
+
+        PyTorch's expressions decide what they are asked by a guard, which its export names if it cannot hold.
+        """
+        mirrored = self._window_group.mirrored_axes[axis]
+        try:
+            total = padding_rule.total_padding(self.padding, size, window, stride, mirrored)
+            strict = mirrored and not self.allow_non_equivariance
+            exact = padding_rule.is_exact(total, size, window, stride) if strict else 1
+            if keras.backend.backend() == "jax":
+                total, exact = int(total), int(exact)
+        except Exception as error:
+            if type(error).__name__ != "InconclusiveDimensionOperation":  # JAX's, which this layer does not import
+                raise
+            raise self._error(
+                f"how padding={self.padding!r} pads with window {window} and stride {stride}, and whether that is "
+                f"equivariant to {self._window_group.name!r}, depends on the {AXIS_NAMES[self.rank][axis]}, which is "
+                f"not known here but as {size}; give it a size, or one that is a multiple of the strides, as in "
+                "jax.export.symbolic_shape('b, 8*h, 8*w, c'), or use TensorFlow."
+            ) from None
+        if not exact:
+            raise self._error(self._broken(axis, None, window, stride))
+        return total // 2, total - total // 2
 
     def _possible_totals(self, axis: int, window: int, stride: int) -> dict[int, int]:
         """The padding for each of the sizes that the layer takes, up to where they repeat."""
@@ -422,6 +451,11 @@ def is_judged(size) -> bool:
     are not known: 83 and 89 on PyTorch, an expression on JAX. The sizes of the data are checked when it comes.
     """
     return isinstance(size, int) and not (keras.backend.backend() == "torch" and in_symbolic_scope())
+
+
+def is_expression(size) -> bool:
+    """Whether it is a size of data that an export or a compiler on JAX or PyTorch only knows later."""
+    return size is not None and not isinstance(size, int) and not in_symbolic_scope()
 
 
 def is_int(value) -> bool:

@@ -91,14 +91,13 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
 
     def _normalize(self, inputs, training: bool, mask=None):
         """Normalises (..., |group|, channels), or (batch, channels), with elements and channels in one axis."""
-        copies = 1
-        if len(inputs.shape) > 3:
-            copies = ops.shape(inputs)[-2] if inputs.shape[-2] is None else inputs.shape[-2]
+        # Of an image it is the width that is merged with the channels, where it is known.
+        copies = inputs.shape[-2] if len(inputs.shape) > 3 and isinstance(inputs.shape[-2], int) else 1
         channels = inputs.shape[-1]
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
         dtype = "float64" if double else keras.backend.result_type(inputs.dtype, "float32")
         signal = ops.cast(inputs, dtype)
-        if len(inputs.shape) > 3:
+        if copies > 1:
             signal = ops.reshape(signal, (*ops.shape(inputs)[:-2], copies * channels))
         if training:
             if mask is None:

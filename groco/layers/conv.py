@@ -83,7 +83,7 @@ class BaseGroupConv(ChoiceOfImplementation):
 
     def call(self, inputs):
         signal = self._to_channels_last(inputs)
-        group_in = None if signal.ndim == self.rank + 2 else self.group
+        group_in = None if len(signal.shape) == self.rank + 2 else self.group
         channels = self.kernel.shape[-2] * self.groups  # those of the signal may not be known
         shape = (self.kernel_size, self.strides, channels, self.filters, self.groups)
         if group_in is not None and self._is_fourier(group_in, self.subgroup, *shape, grid=self._output_grid(signal)):

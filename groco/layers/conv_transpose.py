@@ -97,7 +97,7 @@ class BaseGroupConvTranspose(BaseGroupConv):
             if outputs.shape[axis + 1] is None and window <= crop:
                 left = (ops.shape(outputs)[axis + 1] - 1) * self.strides[axis] + window - crop
                 outputs = checked(outputs, ops.greater(left, 0), str(self._error(self._nothing_left(axis, None))))
-        lifting = outputs.ndim == self.rank + 2
+        lifting = len(outputs.shape) == self.rank + 2
         if not lifting:
             outputs = merge_last_axes(outputs)
         outputs = self._transpose(outputs, self._expanded_kernel(lifting))

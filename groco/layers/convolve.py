@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -15,19 +17,19 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1):
     of 1.
     """
     if padding == "valid" and max(strides) > 1:  # strides and dilation are not above 1 together
-        taken, every, left = [], [], []
+        taken, steps, left = [], [], []
         for size, window, stride in zip(inputs.shape[1:-1], kernel.shape, strides, strict=False):
             alone = isinstance(size, int) and size < window + stride
             taken.append(slice(window) if alone else slice(None))
-            every.append(stride if window == 1 and not alone else 1)
+            steps.append(stride if window == 1 and not alone else 1)
             left.append(1 if alone or window == 1 else stride)
-        inputs, strides = _every(inputs[(slice(None), *taken)], every), tuple(left)
+        inputs, strides = every(inputs[(slice(None), *taken)], steps), tuple(left)
     return ops.conv(
         inputs, kernel, strides=strides, padding=padding, data_format="channels_last", dilation_rate=dilation_rate
     )
 
 
-def _every(inputs, steps: list[int]):
+def every(inputs, steps: Sequence[int]):
     """The points of (batch, *spatial, channels) at multiples of the steps.
 
     On TensorFlow, where choosing them by an index is slow, by a pooling over single points: the same numbers, with the

@@ -102,7 +102,7 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     def _depthwise(self, signal, kernel):
         """The depthwise group convolution: -> (batch, *new_spatial, |subgroup|, channels depth_multiplier)."""
-        lifting = signal.ndim == self.rank + 2
+        lifting = len(signal.shape) == self.rank + 2
         order, channels = 1 if lifting else self.group.order, kernel.shape[-2]  # those of the signal may not be known
         kernel = ops.reshape(kernel, (*kernel.shape[:-2], 1, channels * self.depth_multiplier))
         kernel = expand_kernel(kernel, None if lifting else self.group, self.subgroup, groups=channels)

@@ -11,6 +11,8 @@ from keras import ops
 from groco.fourier import IMPLEMENTATIONS, has_fourier, is_faster, pointwise_conv, split_conv
 from groco.fourier.splitting import is_padded
 from groco.groups import Group
+from groco.layers.base import merge_last_axes, split_last_axis
+from groco.layers.convolve import every
 from groco.layers.weighted import WeightedGroupLayer
 
 
@@ -76,7 +78,8 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         if is_padded(paddings):
             signal = ops.pad(signal, ((0, 0), *paddings, (0, 0), (0, 0)))
         if max(strides) > 1:
-            signal = signal[(slice(None), *(slice(None, None, stride) for stride in strides))]
+            channels = signal.shape[-1]
+            signal = split_last_axis(every(merge_last_axes(signal), strides), self.group.order, channels)
         return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), self.group, self.subgroup)
 
     def get_config(self) -> dict[str, Any]:

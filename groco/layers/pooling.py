@@ -174,7 +174,7 @@ _NO_3D_POOLING = {"tensorflow": ("float64", "float16"), "torch": ("float16", "bf
 
 def _lacks_3d_pooling(inputs) -> bool:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
-    return inputs.ndim == 5 and dtype in _NO_3D_POOLING.get(keras.backend.backend(), ())
+    return len(inputs.shape) == 5 and dtype in _NO_3D_POOLING.get(keras.backend.backend(), ())
 
 
 def _pool_axis_by_axis(inputs, windows, strides, combine):

@@ -109,7 +109,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
             self.pointwise_kernel = self._add_kernel(shape, "pointwise_kernel", "pointwise")
 
     def _convolve(self, signal):
-        group = None if signal.ndim == self.rank + 2 else self.group
+        group = None if len(signal.shape) == self.rank + 2 else self.group
         if self.factorization == "depthwise":
             return self._pointwise(self._depthwise(signal, self.depthwise_kernel), self.subgroup)
         if self.factorization == "gc":

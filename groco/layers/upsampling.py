@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from groco.groups import GroupLike
-from groco.layers.base import AXIS_NAMES, GridLayer, is_judged
+from groco.layers.base import AXIS_NAMES, GridLayer, is_expression, is_judged
 from groco.layers.checked import checked
 
 # Linear interpolation along each axis has a name of its own in each dimension; Keras says bilinear.
@@ -77,7 +77,7 @@ class BaseGroupUpSampling(GridLayer):
 
     def _along(self, inputs, axis: int, weights):
         """Weights of the points of one spatial axis, to be multiplied with (batch, *spatial, ...)."""
-        return ops.reshape(ops.cast(weights, self.compute_dtype), (-1, *(1,) * (inputs.ndim - axis - 2)))
+        return ops.reshape(ops.cast(weights, self.compute_dtype), (-1, *(1,) * (len(inputs.shape) - axis - 2)))
 
     def _target(self, axis: int, size):
         return size * self.size[axis] if self.target_size is None else self.target_size[axis]
@@ -92,7 +92,15 @@ class BaseGroupUpSampling(GridLayer):
         """
         if self.interpolation == "nearest" and self.target_size is not None:
             for axis, (size, target) in enumerate(zip(sizes, self.target_size, strict=True)):
-                if is_judged(size) and self._must_be_symmetric(axis) and not _is_symmetric(size, target):
+                if not self._must_be_symmetric(axis):
+                    continue
+                if is_expression(size):
+                    raise self._error(
+                        f"whether interpolation='nearest' with target_size {target} is equivariant depends on the "
+                        f"{AXIS_NAMES[self.rank][axis]}, which is not known here but as {size}; give it a size, use "
+                        "interpolation='bilinear' or TensorFlow."
+                    )
+                if is_judged(size) and not _is_symmetric(size, target):
                     raise self._error(self._broken_nearest(axis, size, target))
         return tuple(
             None if size is None and self.target_size is None else self._target(axis, size)

@@ -17,6 +17,7 @@ _DRAWS = (
     keras.initializers.TruncatedNormal,
     keras.initializers.VarianceScaling,
 )
+MOST_AXES_OF_A_SOFTMAX = 5  # that TensorFlow has on a CPU
 _OPTIONS = {"initializer": keras.initializers, "regularizer": keras.regularizers, "constraint": keras.constraints}
 
 
@@ -53,7 +54,8 @@ class WeightedGroupLayer(GroupLayer):
         outputs = outputs if self.bias is None else add_bias(outputs, self.bias)
         if isinstance(self.activation, keras.layers.Layer):
             return self.activation(self._from_channels_last(outputs))
-        return self._from_channels_last(self.activation(outputs))
+        softmax = self.activation is keras.activations.softmax and len(outputs.shape) > MOST_AXES_OF_A_SOFTMAX
+        return self._from_channels_last((softmax_of_many_axes if softmax else self.activation)(outputs))
 
     def get_config(self) -> dict[str, Any]:
         options = {
@@ -68,6 +70,14 @@ class WeightedGroupLayer(GroupLayer):
             **options,
             "activity_regularizer": keras.regularizers.serialize(self.activity_regularizer),
         }
+
+
+def softmax_of_many_axes(signal):
+    """The softmax over the channels, (..., channels), in operations that take any number of axes."""
+    dtype = keras.backend.standardize_dtype(signal.dtype)
+    signal = ops.cast(signal, keras.backend.result_type(dtype, "float32"))
+    powers = ops.exp(signal - ops.max(signal, axis=-1, keepdims=True))
+    return ops.cast(powers / ops.sum(powers, axis=-1, keepdims=True), dtype)
 
 
 def _of_few_axes(initializer, shape: tuple[int, ...]):

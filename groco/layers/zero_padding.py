@@ -81,7 +81,7 @@ class BaseGroupZeroPadding(BorderLayer):
 
     def call(self, inputs):
         outputs = self._to_channels_last(inputs)
-        rest = ((0, 0),) * (outputs.ndim - self.rank - 1)
+        rest = ((0, 0),) * (len(outputs.shape) - self.rank - 1)
         return self._from_channels_last(ops.pad(outputs, ((0, 0), *self.padding, *rest)))
 
     def _new_size(self, axis: int, size: int) -> int:

@@ -111,12 +111,21 @@ def _name_apart(inputs: list, outputs: list) -> None:
         names.add(operation.name)
 
 
+def _same_input(tensor):
+    layer = tensor._keras_history.operation
+    return keras.Input(
+        batch_shape=tensor.shape,
+        dtype=tensor.dtype,
+        sparse=tensor.sparse,
+        ragged=tensor.ragged,
+        name=tensor.name,
+        optional=getattr(layer, "optional", False),
+    )
+
+
 def rebuild(model: keras.Model, call: Callable[..., Any], finish: Callable[[Any], Any] = lambda value: value):
     """A model with the inputs, outputs and name of a functional model, and other layers in between; see `replay`."""
-    inputs = [
-        keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, sparse=tensor.sparse, name=tensor.name)
-        for tensor in model.inputs
-    ]
+    inputs = [_same_input(tensor) for tensor in model.inputs]
     outputs = [finish(value) for value in replay(model, inputs, call)]
     _name_apart(inputs, outputs)
     structures = (model._inputs_struct, inputs), (model._outputs_struct, outputs)

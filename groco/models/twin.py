@@ -32,6 +32,8 @@ def planar_twin(name: str | Callable[..., keras.Model], **kwargs) -> keras.Model
     Raises:
         ValueError: if the architecture has no group or no width to change.
     """
+    if isinstance(name, keras.layers.Layer):
+        raise ValueError(f"A name of groco.list_models() or a builder is wanted, got a model, {name.name!r}.")
     builder = name if callable(name) else get_builder(name)
     defaults = {key: p.default for key, p in inspect.signature(builder).parameters.items()}
     arguments: dict[str, Any] = {**defaults, **kwargs}

@@ -13,14 +13,19 @@ from groco.pretrained.files import IMAGE_SUFFIXES, is_array, open_picture, read_
 from groco.pretrained.preprocessor import Preprocessor, resize_image
 
 IMAGES, MASKS = "images", "masks"
-_OF_WINDOWS = ("Thumbs.db", "desktop.ini")
+_OF_SYSTEMS = ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 _log = logging.getLogger("groco")
 
 
+def is_shown(path: Path) -> bool:
+    """Whether it is no hidden file, and none that a system leaves in folders and archives."""
+    return not path.name.startswith(".") and path.name not in _OF_SYSTEMS
+
+
 def list_files(folder: Path) -> list[Path]:
     """The image and array files of a folder, sorted, without hidden ones; the log says of what else is there."""
-    visible = sorted(f for f in folder.iterdir() if not f.name.startswith(".") and f.name not in _OF_WINDOWS)
+    visible = sorted(path for path in folder.iterdir() if is_shown(path))
     files = [file for file in visible if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
     if others := sorted(set(visible) - set(files)):
         _log.warning(
@@ -154,6 +159,9 @@ def encode_labels(
             raise ValueError(f"{where}: labels are 0 to {len(names) - 1}, got {array.min()} to {array.max()}.")
         indices = array.astype(np.int64)
     else:
+        kinds = (str,) if any(isinstance(label, str) for label in array) else (int, np.integer)
+        if odd := [label for label in array if not isinstance(label, (*kinds, np.bool_))]:
+            raise ValueError(f"{where}: labels are whole numbers or names, all of one kind, got {odd[0]!r} among them.")
         distinct = np.unique(array)
         names = tuple(classes) if classes is not None else tuple(map(str, distinct))
         if unknown := [str(label) for label in distinct if str(label) not in names]:

@@ -15,6 +15,7 @@ from groco.layers.blur_pooling import BaseGroupBlurPooling, _binomial
 from groco.layers.depthwise_conv import BLOCK
 from groco.layers.pooling import BaseGroupMaxPooling, _lacks_3d_pooling
 from groco.layers.upsampling import _linear, _nearest
+from groco.layers.weighted import MOST_AXES_OF_A_SOFTMAX, softmax_of_many_axes
 from groco.surgery import fourier
 from groco.surgery.signals import Signal, in_order, merge, natural, split_last_axis, take, to_numpy, unmerged
 from groco.surgery.windows import add_border, counts, last_if, of_rank, pad, paddings, per_axis
@@ -69,6 +70,8 @@ def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
         return signal.with_tensor(shop.apply(signal.tensor, kind, layer, "activation", activation=layer.activation))
     if isinstance(layer.activation, keras.layers.Layer):
         activated = shop.call_copy(layer.activation, unmerged(signal))
+    elif layer.activation is keras.activations.softmax and layer.rank + 3 > MOST_AXES_OF_A_SOFTMAX:
+        activated = softmax_of_many_axes(unmerged(signal))
     else:
         activated = shop.apply(
             unmerged(signal), keras.layers.Activation, layer, "activation", activation=layer.activation

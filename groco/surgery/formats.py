@@ -63,6 +63,7 @@ def export_model(
         model = from_pretrained(model)
     plain = export_plain(model, fold_batch_norm, implementation)
     _check_precision(plain, format)
+    _check_groups_of_channels(plain, format)
     _check_sizes(plain, format)
     with _replacing(path) as new:
         if format == "keras":
@@ -100,6 +101,18 @@ def _check_precision(plain: keras.Model, format: str) -> None:
             raise ValueError(
                 f"{plain.name} cannot be exported to {format!r}: {layer.name} computes in {layer.compute_dtype}; build "
                 "the model in float32 (its weights are), set them by set_weights, and export that."
+            )
+
+
+def _check_groups_of_channels(plain: keras.Model, format: str) -> None:
+    """Raises ValueError for what Keras computes by XLA on TensorFlow, of which ONNX knows nothing."""
+    if format != "onnx" or keras.backend.backend() != "tensorflow":
+        return
+    for layer in plain._flatten_layers(include_self=False):
+        if getattr(layer, "groups", 1) > 1:
+            raise ValueError(
+                f"{plain.name} cannot be exported to {format!r} by Keras on tensorflow: {layer.name} has "
+                f"groups={layer.groups}; set KERAS_BACKEND to torch, or write it as 'litert' or 'tf_saved_model'."
             )
 
 

@@ -182,3 +182,23 @@ def test_behind_masking_and_lifting(rng):
     steps[1, 4:] = 0.0
     model.fit(steps, np.zeros((2, 3), "float32"), verbose=0)
     assert np.isfinite(model.predict(steps, verbose=0)).all()
+
+
+class _Block(keras.layers.Layer):
+    """Of which Keras finds out the output's shape by calling it, with sizes that stand for any."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = GroupBatchNormalization()
+
+    def call(self, inputs):
+        return self.norm(inputs)
+
+
+@pytest.mark.parametrize("shape", [(None, None, 3), (None, 4, 3), (None, None, 4, 3), (None, 3)])
+def test_in_a_layer_for_images_and_signals_of_any_size(shape, rng):
+    image = keras.Input(shape)
+    model = keras.Model(image, _Block()(image))
+    model.layers[-1].norm.set_weights([rng.uniform(1, 2, 3) for _ in range(4)])
+    inputs = _batch(rng, (2, *(length or 5 for length in shape))).astype("float32")
+    np.testing.assert_allclose(model.predict(inputs, verbose=0), _numpy(model.layers[-1].norm(inputs)), atol=1e-5)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from groco import layers
 from groco.groups import get_group, list_groups
 from groco.layers import GroupConv1D, GroupConv2D, GroupConv2DTranspose, GroupConv3D
 from groco.layers.padding import PADDINGS
@@ -322,3 +323,18 @@ def test_activations_that_are_layers_see_the_format_of_the_layer(cls, rng):
     assert slopes.alpha.shape == (5, 1, 1, 1)
     softmax = cls(5, 3, padding="same", group="P4", data_format="channels_first", activation="softmax")
     np.testing.assert_allclose(keras.ops.convert_to_numpy(softmax(signal)).sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("layer", [layers.GroupConv3D, layers.GroupConv3DTranspose, layers.DepthwiseGroupConv3D])
+def test_softmax_of_volumes(layer, data_format, rng):
+    """Which have more axes than TensorFlow's own softmax takes on a CPU."""
+    filters = {} if layer is layers.DepthwiseGroupConv3D else {"filters": 3}
+    made = layer(**filters, kernel_size=3, group="C4", activation="softmax", data_format=data_format)
+    shape = (2, 4, 4, 4, 3) if data_format == "channels_last" else (2, 3, 4, 4, 4)
+    volumes = rng.normal(size=shape).astype("float32")
+    outputs = keras.ops.convert_to_numpy(made(volumes))
+    made.activation = keras.activations.linear
+    axis = -1 if data_format == "channels_last" else 1
+    powers = np.exp(keras.ops.convert_to_numpy(made(volumes)))
+    np.testing.assert_allclose(outputs, powers / powers.sum(axis, keepdims=True), atol=1e-5)

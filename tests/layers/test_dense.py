@@ -197,3 +197,14 @@ def test_whole_numbers(rng):
     fibres = rng.integers(9, size=(2, 4, 3))
     layer = GroupDense(5, group="P4", ndim=2)
     np.testing.assert_allclose(_numpy(layer(fibres)), _numpy(layer(fibres.astype("float32"))), rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="which has gradients of other kinds")
+@pytest.mark.parametrize("implementation", ["dense", "fourier"])
+def test_the_gradient_is_an_ordinary_tensor(implementation, rng):
+    import tensorflow as tf
+
+    layer = GroupDense(5, group="P4", ndim=2, implementation=implementation)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(rng.normal(size=(2, 4, 3)).astype("float32")) ** 2)
+    assert isinstance(tape.gradient(total, layer.kernel.value), tf.Tensor)

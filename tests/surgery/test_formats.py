@@ -175,3 +175,11 @@ def test_half_precision_that_no_runtime_knows_is_named(policy, refused, tmp_path
             ):
                 export_model(model, tmp_path / f"net{FORMATS[format]}", format)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="which computes them by XLA")
+def test_groups_of_channels_are_not_written_as_onnx(tmp_path):
+    image = keras.Input((8, 8, 4))
+    model = keras.Model(image, layers.GroupConv2D(4, 3, groups=2, group="P4", name="grouped")(image))
+    with pytest.raises(ValueError, match="'onnx' by Keras on tensorflow: grouped has groups=2; set KERAS_BACKEND"):
+        export_model(model, tmp_path / "net.onnx", "onnx")

@@ -782,3 +782,27 @@ def test_layers_with_adapters_are_not_folded_into(rng):
 
 def _numpy(outputs):
     return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def test_softmax_of_volumes(rng):
+    volumes = keras.Input((4, 4, 4, 2))
+    x = layers.GroupConv3D(4, 3, group="C4", activation="softmax")(volumes)
+    x = layers.GroupConv3D(3, 1, group="C4", activation="softmax", data_format="channels_last")(x)
+    check(keras.Model(volumes, x), rng)
+
+
+@keras.saving.register_keras_serializable()
+class _Added(keras.layers.Layer):
+    def call(self, x, y=None):
+        return x if y is None else x + y
+
+    def compute_output_shape(self, x_shape, y_shape=None):
+        return x_shape
+
+
+def test_an_optional_input_stays_optional(rng):
+    image, other = keras.Input((8, 8, 3)), keras.Input((6, 6, 4, 2), optional=True)
+    model = keras.Model([image, other], _Added()(layers.GroupConv2D(2, 3, group="P4")(image), other))
+    plain = check(model, rng)
+    image = rng.normal(size=(1, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(_numpy(plain([image, None])), _numpy(model([image, None])), atol=1e-5)

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
 import groco
 from groco.data import digits
-from training import datasets, evaluate
+from training import datasets, evaluate, train
 
 NAME, CONFIG = "p4cnn.rotmnist", "p4cnn_rotmnist"
 
@@ -28,6 +29,19 @@ def test_evaluate(sample, monkeypatch, capsys):
         monkeypatch.setattr(groco, "model_info", lambda name, changed=changed: changed)
         assert evaluate.main([name]) == status
         assert f"test error {100 * sample:.2f} %" in capsys.readouterr().out
+
+
+def test_a_folder_and_a_config_by_its_path(sample, capsys, tmp_path):
+    from groco.pretrained.manifest import model_folder
+
+    path = Path(train.__file__).parent / "configs" / f"{CONFIG}.py"
+    for name in (str(model_folder(NAME)), str(path)):
+        evaluate.main([name])
+        assert f"{name}: test error {100 * sample:.2f} %, stated: " in capsys.readouterr().out
+    own = tmp_path / "mine.py"
+    own.write_text(path.read_text().replace("p4cnn.rotmnist", "mine.rotmnist"))
+    assert evaluate.main([str(own)]) == 1
+    assert "no trained model 'mine.rotmnist' of this config; give the folder of its run" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(capsys, tmp_path):

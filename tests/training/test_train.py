@@ -210,6 +210,10 @@ def test_configs(name):
         ("augment=[['flip',{'p':1}]]", "flip has no argument p; it has probability"),
         ("l2=-1", "l2 is a number from 0.0, got -1"),
         ("l2=True", "l2 is a number from 0.0, got True"),
+        ("name=../evil", "name is the name of a file, got '../evil'"),
+        ("name=..", "name is the name of a file"),
+        ("paper=5", "paper is None or a table, got 5"),
+        ("model_args.num_classes=3", "model_args is a table without num_classes, which the data says"),
     ],
 )
 def test_wrong_changes(change, message):
@@ -324,6 +328,32 @@ def test_zoo_entries_are_of_unchanged_configs(unbroken, tmp_path):
         make_zoo.main([str(tmp_path), "--zoo", str(tmp_path), "--results", str(tmp_path)])
     with pytest.raises(FileNotFoundError, match="nowhere' is no folder of a finished run"):
         make_zoo.main(["nowhere", "--zoo", str(tmp_path), "--results", str(tmp_path)])
+
+
+def test_a_run_that_cannot_be_read_leaves_no_result(unbroken, tmp_path):
+    results, run = tmp_path / "results", tmp_path / "run"
+    results.mkdir()
+    run.mkdir()
+    for name in ("result.json", "config.json"):
+        (run / name).write_bytes((unbroken[0] / name).read_bytes())
+    net = (unbroken[0] / "final.keras").read_bytes()
+    where = ["--zoo", str(tmp_path), "--results", str(results), "--manifest", str(tmp_path / "manifest.json")]
+    for content in (net[: len(net) // 2], net[:4000] + b"xx" + net[4002:]):
+        (run / "final.keras").write_bytes(content)
+        with pytest.raises(ValueError, match=r"final\.keras cannot be read"):
+            make_zoo.main([str(run), *where])
+    (run / "result.json").write_text('{"name": "x"}')
+    with pytest.raises(ValueError, match="is no result of a run: it lacks changes, seed"):
+        make_zoo.main([str(run), *where])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "run"]
+    assert list(results.iterdir()) == []
+
+
+def test_a_run_that_is_refused_leaves_no_folder(tmp_path, capsys):
+    arguments = ["--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "nothing")]
+    assert train.main(["z2cnn_rotmnist", *arguments]) == 1
+    assert "There is no file or folder" in capsys.readouterr().err
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_the_net_of_a_run_is_evaluated_again(unbroken, mnist_file, small, tmp_path, capsys):
