@@ -60,12 +60,9 @@ class Segmentation(Task):
         logits = _predict(model, examples, batch_size=1)
         found = (logits[..., 0] > 0).astype(np.uint8) if self.classes == 1 else logits.argmax(axis=-1)
         indices = [1] if self.classes == 1 else range(self.classes)
-        dices = [dice(found == k, examples.labels == k) for k in indices]
-        present = [value for value in dices if value is not None]
-        return {
-            "pixel_error": float((found != examples.labels).mean()),
-            "dice": float(np.mean(present)) if present else 1.0,
-        }
+        present = [k for k in indices if (found == k).any() or (examples.labels == k).any()]
+        dices = [dice(found == k, examples.labels == k) for k in present or indices]
+        return {"pixel_error": float((found != examples.labels).mean()), "dice": float(np.mean(dices))}
 
 
 def make_task(task: str, classes: int) -> Task:
@@ -79,7 +76,7 @@ def _predict(model: keras.Model, examples: Examples, batch_size: int) -> np.ndar
     return logits
 
 
-def dice(found: np.ndarray, wanted: np.ndarray) -> float | None:
-    """2 |A and B| / (|A| + |B|); None where both are empty."""
+def dice(found: np.ndarray, wanted: np.ndarray) -> float:
+    """2 |A and B| / (|A| + |B|); 1 where both are empty."""
     total = int(found.sum()) + int(wanted.sum())
-    return 2 * int((found & wanted).sum()) / total if total else None
+    return 2 * int((found & wanted).sum()) / total if total else 1.0

@@ -294,14 +294,14 @@ def _spatial(size: int | Sequence[int], known: Preprocessor) -> tuple[int, ...]:
 
 def _crop(window: int, train: Examples, multiple: int):
     sizes = train.labels.shape[1:]
+    if window > min(sizes):
+        raise ValueError(f"A window of {window} points does not fit images of {' x '.join(map(str, sizes))}.")
     if window % multiple:
         nearest = sorted({window // multiple * multiple or multiple, -(-window // multiple) * multiple})
         raise ValueError(
             f"A window is a multiple of {multiple} points for this model, got {window}; the nearest: "
             f"{' and '.join(map(str, nearest))}."
         )
-    if window > min(sizes):
-        raise ValueError(f"A window of {window} points does not fit images of {' x '.join(map(str, sizes))}.")
     return crop(window)
 
 

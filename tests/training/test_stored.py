@@ -45,8 +45,12 @@ def test_builders(name, files, tmp_path):
         assert inputs.shape == expected[split][0].shape
         np.testing.assert_array_equal(inputs[range(len(inputs))], expected[split][0])  # in the same order
         np.testing.assert_array_equal(np.asarray(labels, "uint8"), expected[split][1])
+    for above in (folder.parent, tmp_path / "to"):
+        assert isinstance(datasets.load(name, above)["train"][0], stored.Stored)
     with pytest.raises(ValueError, match=r"has the data set .*, not rotated_mnist"):
         datasets.load("rotated_mnist", folder)
+    with pytest.raises(FileNotFoundError, match=r"has no mnist\.npz"):
+        datasets.load("rotated_mnist", tmp_path / "to")
 
 
 class Records:
@@ -123,6 +127,13 @@ def test_patch_camelyon_two_steps(rng, tmp_path, monkeypatch, capsys):
 def test_variants(mnist_file, small, tmp_path, capsys):
     folder = prepare.prepare("rotated_mnist", tmp_path / "to", mnist_file.parent)
     assert datasets.load("rotated_mnist", folder)["train"][0].shape == (256, 28, 28, 1)
+    assert datasets.load("rotated_mnist", tmp_path / "to")["train"][0].shape == (256, 28, 28, 1)
+    with pytest.raises(FileNotFoundError, match="has no"):
+        datasets.load("rotated_mnist", tmp_path / "to", variant="original")
+    capsys.readouterr()
+    again = ["rotated_mnist", "--to", str(tmp_path / "to"), "--data", str(mnist_file.parent), "--shards", "2"]
+    assert prepare.main(again) == 0
+    assert "was there already, and --shards 2 changes nothing" in capsys.readouterr().err
     with pytest.raises(ValueError, match="has the variant 'regenerated' of rotated_mnist, not 'original'"):
         datasets.load("rotated_mnist", folder, variant="original")
     where = ["--to", str(tmp_path / "others")]

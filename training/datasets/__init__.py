@@ -59,8 +59,8 @@ def load(
     Args:
         name: one of `DATASETS`.
         source: the file or the folder of the data, or a folder that has it in a subfolder; None to download it where
-            that is possible. From a folder that `training.prepare` wrote they are not read yet, but `stored.Stored`,
-            which acts as an array.
+            that is possible. From what `training.prepare` wrote, in the folder or below it, they are not read yet, but
+            `stored.Stored`, which acts as an array.
         variant: one of the data set's variants, by default its first.
         splits: which splits; by default all.
 
@@ -73,8 +73,10 @@ def load(
     splits = known if splits is None else tuple(splits)
     if unknown := sorted(set(splits) - set(known)):
         raise ValueError(f"{name} has the splits {', '.join(known)}, got {', '.join(unknown)}.")
-    if source is not None and stored.is_prepared(source):
-        return stored.read(source, name, variant, splits)
+    several = len(module.INFO.variants) > 1
+    prepared = None if source is None else stored.find_prepared(source, name, variant if several else None)
+    if prepared is not None:
+        return stored.read(prepared, name, variant, splits)
     return module.load(source, variant, splits)
 
 

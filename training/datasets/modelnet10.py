@@ -47,9 +47,13 @@ def load(source: str | Path | None, variant: str, splits: tuple[str, ...]) -> Ar
     for split in splits:
         part = split.split("_")[0]
         packed, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        if len(packed) != len(labels) or (len(labels) and labels.max() >= len(CLASSES)):
+        if len(packed) != len(labels):
             raise ValueError(f"{str(path)!r}: {len(packed)} volumes of {part} do not go with the {len(labels)} labels.")
         full = packed.any(axis=1)
+        if not full.any():
+            raise ValueError(f"{str(path)!r} has no volumes of {part} that are not empty.")
+        if labels.max() >= len(CLASSES):
+            raise ValueError(f"{str(path)!r}: labels of {part} are 0 to {len(CLASSES) - 1}, got {labels.max()}.")
         volumes = np.unpackbits(packed[full], axis=1).reshape(-1, 32, 32, 32, 1)
         loaded[split] = (rotate(volumes) if split.endswith("rotated") else volumes, labels[full])
     return loaded

@@ -71,6 +71,20 @@ def is_prepared(folder: str | Path) -> bool:
     return (Path(folder) / "dataset_info.json").is_file()
 
 
+def find_prepared(source: str | Path, name: str, variant: str | None) -> Path | None:
+    """The folder of a data set (and of its variant, if it has several) that `training.prepare` wrote: that or below."""
+    source = Path(source)
+    if is_prepared(source):
+        return source
+    found = []
+    for depth in (1, 2, 3):  # NAME/VARIANT/VERSION, as tensorflow-datasets lays them out
+        for file in source.glob("*/" * depth + "dataset_info.json"):
+            parts = [source.resolve().name, *file.relative_to(source).parts]
+            if name.replace("_", "") in [part.replace("_", "") for part in parts] and variant in (None, *parts):
+                found.append(file.parent)
+    return max(found, default=None)  # the last version
+
+
 def read(folder: str | Path, name: str, variant: str, splits: tuple[str, ...]) -> dict[str, tuple[Stored, Stored]]:
     """Inputs and labels of splits of a prepared data set.
 
