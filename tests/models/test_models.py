@@ -454,7 +454,7 @@ def test_macs_need_sizes():
 
 
 def test_registry():
-    assert list_models("p4m_resnet*") == sorted(f"p4m_resnet{n}" for n in (18, 20, 26, 32, 34, 44, 50, 56, 110))
+    assert list_models("p4m_resnet*") == sorted(f"p4m_resnet{n}" for n in (8, 18, 20, 26, 32, 34, 44, 50, 56, 110))
     with pytest.raises(ValueError, match=r"no architecture 'p4cn'\. Close names: p4cnn"):
         create_model("p4cn")
     with pytest.raises(ValueError, match="registered already"):
