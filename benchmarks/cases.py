@@ -195,10 +195,8 @@ class NetCase:
         """The same architecture on the trivial group, with |G| times the channels, of layers of Keras alone."""
         parameters = inspect.signature(get_builder(self.name)).parameters
         arguments = {"group": parameters["group"].default, **self.kwargs}
-        group, width = (
-            get_group(arguments["group"], len(self.shape) - 1),
-            "width" if "width" in parameters else "widths",
-        )
+        group = get_group(arguments["group"], len(self.shape) - 1)
+        width = "width" if "width" in parameters else "widths"
         widths = self.kwargs.get(width, parameters[width].default)
         arguments[width] = group.order * widths if isinstance(widths, int) else tuple(group.order * n for n in widths)
         arguments["group"] = group.subgroups[0]

@@ -50,6 +50,14 @@ def save_final(model: keras.Model, folder: Path) -> None:
     )
 
 
+def load_final(folder: Path) -> keras.Model:
+    """The net of a finished run, uncompiled; raises ValueError if it cannot be read."""
+    try:
+        return keras.saving.load_model(folder / FINAL, compile=False)
+    except Exception as error:  # whatever a broken file makes Keras raise
+        raise ValueError(f"{folder / FINAL} cannot be read ({error}).") from None
+
+
 def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
     """The newest whole checkpoint and the number of epochs it has made; (None, 0) if there is none yet.
 

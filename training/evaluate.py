@@ -11,13 +11,11 @@ import signal
 import sys
 from pathlib import Path
 
-import keras
-
 import groco
 from groco.pretrained.loading import DESCRIPTION
 from groco.pretrained.metrics import METRICS
 from training import datasets, preprocess, tasks
-from training.checkpoints import FINAL
+from training.checkpoints import load_final
 from training.config import check, complete, list_configs, load_config
 from training.make_zoo import read_json
 from training.results import scores
@@ -96,10 +94,7 @@ def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str,
     inputs, _ = first_examples(*arrays.pop("train"), config["train_examples"])
     prepare = preprocess.fit(config["preprocess"], inputs)
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
-    try:
-        model = keras.saving.load_model(Path(folder) / FINAL, compile=False)
-    except Exception as error:  # whatever a broken file makes Keras raise
-        raise ValueError(f"{Path(folder) / FINAL} cannot be read ({error}).") from None
+    model = load_final(Path(folder))
     return scores(evaluate_net(model, task, prepare, arrays, config["evaluate_batch"])), scores(result)
 
 

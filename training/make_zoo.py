@@ -23,7 +23,7 @@ from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifes
 from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
 from training import datasets
-from training.checkpoints import FINAL, write_json
+from training.checkpoints import load_final, write_json
 from training.config import complete, list_configs, load_config, recipe
 from training.results import RESULTS, mean_and_spread, record, results_of, scores
 
@@ -82,11 +82,7 @@ def read_net(run: Path, data: str | Path | None = None) -> tuple[keras.Model, np
         ValueError: if the net cannot be read.
     """
     config = read_json(run / "config.json")
-    try:
-        trained = keras.saving.load_model(run / FINAL, compile=False)
-    except Exception as error:  # whatever a broken file makes Keras raise
-        raise ValueError(f"{run / FINAL} cannot be read ({error}).") from None
-    return trained, golden_inputs(config["dataset"], data, config["dataset_args"])
+    return load_final(run), golden_inputs(config["dataset"], data, config["dataset_args"])
 
 
 def write_entry(folder: Path, run: Path, trained: keras.Model, golden: np.ndarray, results: Path = RESULTS) -> None:
@@ -180,6 +176,7 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
     """What groco.json and the manifest say of a trained net: `seed` is that of its weights, first among the seeds."""
     results = sorted(results, key=lambda result: (result["seed"] != seed, result["seed"]))
     first, info, stem = results[0], datasets.info(config["dataset"]), config["name"].replace(".", "_")
+    has_config = stem in list_configs()
     metrics: dict[str, Any] = {
         "dataset": f"{config['dataset']}/{config['dataset_args'].get('variant', info.variants[0])}",
         "source": info.source,
@@ -196,14 +193,14 @@ def _information(config: dict[str, Any], results: list[dict[str, Any]], seed: in
         "metrics": metrics,
         "paper": config["paper"],
         "recipe": {
-            "config": f"training/configs/{stem}.py" if stem in list_configs() else None,
-            "command": f"python -m training.train {stem if stem in list_configs() else 'CONFIG.py'}",
+            "config": f"training/configs/{stem}.py" if has_config else None,
+            "command": f"python -m training.train {stem if has_config else 'CONFIG.py'}",
             **{key: first["recipe"][key] for key in ("epochs", "batch_size")},
             **{key: first[key] for key in ("train_examples", "seconds", "hardware", "backend", "keras")},
             **{key: first[key] for key in ("versions", "commit") if first.get(key) is not None},
         },
         "licence": {"weights": "MIT", "data": info.licence},
-        "card": load_config(stem)["card"] if stem in list_configs() else {},
+        "card": load_config(stem)["card"] if has_config else {},
     }
 
 

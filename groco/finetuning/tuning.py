@@ -24,6 +24,7 @@ from groco.finetuning.data import Examples, read_examples, split_examples
 from groco.finetuning.tasks import Task, make_task
 from groco.layers.base import is_int
 from groco.models import create_model
+from groco.models.sizes import nearest_multiples
 from groco.pretrained.folder import write_folder
 from groco.pretrained.labelled import are_numbers, check_text
 from groco.pretrained.loading import DESCRIPTION, head_layers, load_from, read_description, weight_not_finite
@@ -297,10 +298,9 @@ def _crop(window: int, train: Examples, multiple: int):
     if window > min(sizes):
         raise ValueError(f"A window of {window} points does not fit images of {' x '.join(map(str, sizes))}.")
     if window % multiple:
-        nearest = sorted({window // multiple * multiple or multiple, -(-window // multiple) * multiple})
         raise ValueError(
             f"A window is a multiple of {multiple} points for this model, got {window}; the nearest: "
-            f"{' and '.join(map(str, nearest))}."
+            f"{nearest_multiples(window, multiple)}."
         )
     return crop(window)
 

@@ -37,12 +37,17 @@ def take_multiples(name: str, inputs, multiple: int, always: bool = True):
 def check_multiples(name: str, sizes: Sequence[int | None], multiple: int) -> None:
     for size in sizes:
         if size is not None and (size < multiple or size % multiple):
-            below, above = size // multiple * multiple, -(-size // multiple) * multiple
-            nearest = " and ".join(str(n) for n in sorted({below or multiple, above}))
             raise ValueError(
                 f"{name}: the sizes of the input are multiples of {multiple}, got {_product(sizes)}; "
-                f"the nearest to {size}: {nearest}. Pad or crop, or build the net with fewer levels or strides."
+                f"the nearest to {size}: {nearest_multiples(size, multiple)}. Pad or crop, or build the net with fewer "
+                "levels or strides."
             )
+
+
+def nearest_multiples(size: int, multiple: int) -> str:
+    """Those below and above a size, for a message."""
+    below, above = size // multiple * multiple, -(-size // multiple) * multiple
+    return " and ".join(str(n) for n in sorted({below or multiple, above}))
 
 
 def check_parities(name: str, sizes: Sequence, group: Group, halvings: int) -> None:

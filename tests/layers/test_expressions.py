@@ -48,6 +48,15 @@ def _exported(layer, sizes):
     return export.export(jax.jit(lambda signal: layer(signal)))(jax.ShapeDtypeStruct(shape, "float32")).call
 
 
+def _check_exported(layer, symbols, all_sizes, rng):
+    """An exported layer computes the layer's numbers on each of the sizes."""
+    layer.build((None, None, None, 4, 3))
+    call = _exported(layer, symbols)
+    for sizes in all_sizes:
+        signal = rng.normal(size=(2, *sizes, 4, 3)).astype("float32")
+        np.testing.assert_allclose(call(signal), layer(signal), atol=1e-5)
+
+
 @pytest.mark.skipif(BACKEND != "jax", reason="PyTorch decides by guards")
 @pytest.mark.parametrize(("layer", "kwargs"), DEPENDS)
 def test_what_depends_on_the_size_is_refused(layer, kwargs):
@@ -60,23 +69,13 @@ def test_what_depends_on_the_size_is_refused(layer, kwargs):
 @pytest.mark.skipif(BACKEND != "jax", reason="PyTorch decides by guards")
 @pytest.mark.parametrize(("layer", "kwargs"), ANY)
 def test_what_does_not_is_right_for_any(layer, kwargs, rng):
-    made = layer(**kwargs)
-    made.build((None, None, None, 4, 3))
-    call = _exported(made, "h, w")
-    for sizes in ((7, 7), (8, 11), (12, 8)):
-        signal = rng.normal(size=(2, *sizes, 4, 3)).astype("float32")
-        np.testing.assert_allclose(call(signal), made(signal), atol=1e-5)
+    _check_exported(layer(**kwargs), "h, w", ((7, 7), (8, 11), (12, 8)), rng)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="PyTorch decides by guards")
 @pytest.mark.parametrize(("layer", "kwargs"), MULTIPLES)
 def test_a_size_that_is_said_to_be_a_multiple(layer, kwargs, rng):
-    made = layer(**kwargs)
-    made.build((None, None, None, 4, 3))
-    call = _exported(made, "4*h, 4*w")
-    for sizes in ((8, 8), (4, 12)):
-        signal = rng.normal(size=(2, *sizes, 4, 3)).astype("float32")
-        np.testing.assert_allclose(call(signal), made(signal), atol=1e-5)
+    _check_exported(layer(**kwargs), "4*h, 4*w", ((8, 8), (4, 12)), rng)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="PyTorch decides by guards")
