@@ -338,12 +338,44 @@ def renew_statistics(model: keras.Model, batches: Batches, most: int = 100) -> N
     """
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in norms]
-    for number in range(min(len(batches), most) if norms else 0):
-        for layer in norms:
-            layer.momentum = number / (number + 1)
-        model(keras.ops.convert_to_tensor(batches[number][0]), training=True)
+    for layer in norms:
+        layer.momentum = 0.0  # the statistics are those of the last batch
+    statistics = [variable for layer in norms for variable in (layer.moving_mean, layer.moving_variance)]
+    means = [np.zeros(variable.shape) for variable in statistics]
+    forward = _forward(model)
+    number = min(len(batches), most) if norms else 0
+    with processor.full_precision():
+        for index in range(number):
+            forward(keras.ops.convert_to_tensor(batches[index][0]))
+            for mean, variable in zip(means, statistics, strict=True):
+                mean += np.asarray(keras.ops.convert_to_numpy(variable), np.float64) / number
+    for variable, mean in zip(statistics, means, strict=True):
+        variable.assign(mean)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+def _forward(model: keras.Model) -> Callable:
+    """A function of inputs that runs the net as in training, compiled where the backend does, and keeps its state."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda inputs: model(inputs, training=True))
+    if backend != "jax":
+        return lambda inputs: model(inputs, training=True)
+    import jax
+
+    step = jax.jit(lambda *state_and_inputs: model.stateless_call(*state_and_inputs, training=True)[1])
+
+    def forward(inputs):
+        state = (
+            [v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)
+        )
+        for variable, value in zip(model.non_trainable_variables, step(*state, inputs), strict=True):
+            variable.assign(value)
+
+    return forward
 
 
 def _net(config: dict[str, Any], task, input_shape) -> keras.Model:
@@ -358,7 +390,9 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     """Every score of every split, as `<split>_<score>`, and the number of its examples."""
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
-        logits, labels = model.predict(InOrder(prepare(inputs), batch_size), verbose=0), np.asarray(labels)
+        with processor.full_precision():
+            logits = model.predict(InOrder(prepare(inputs), batch_size), verbose=0)
+        labels = np.asarray(labels)
         if not np.isfinite(logits).all():
             raise TrainingError(f"{model.name} gives values that are not finite for the split {split!r}.")
         found |= {f"{split}_{score}": value for score, value in task.evaluate(logits, labels).items()}

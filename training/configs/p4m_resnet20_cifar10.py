@@ -10,8 +10,7 @@ Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 from training.configs._cifar10 import CARD, short
 
 CONFIG = {
-    **short(20, cutout=None),
-    "precision": "mixed_bfloat16",
+    **short(60),
     "name": "p4m_resnet20.cifar10",
     "model": "p4m_resnet20",
     "model_args": {"widths": (6, 11, 22), "features": 64},

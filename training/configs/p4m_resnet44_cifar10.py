@@ -2,7 +2,7 @@
 
 Paper: 4.94 % error with its own recipe and a net that is not exactly equivariant (Cohen & Welling 2016, arXiv
 1602.07576). Aim for that.
-Recipe: the short one of training/configs/_cifar10.py, 60 epochs, mixed precision with bfloat16.
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
 Time: needs a GPU (KERAS_BACKEND=jax); not run yet, only two steps of it in the tests.
 Command: python -m training.train p4m_resnet44_cifar10 --data FOLDER
 """
@@ -12,7 +12,6 @@ from training.configs._common import COHEN
 
 CONFIG = {
     **short(60),
-    "precision": "mixed_bfloat16",
     "name": "p4m_resnet44.cifar10",
     "model": "p4m_resnet44",
     "paper": {**COHEN, "test_error": 4.94},

@@ -10,8 +10,7 @@ Command: python -m training.train p4m_resnet8_cifar10 --data FOLDER
 from training.configs._cifar10 import CARD, short
 
 CONFIG = {
-    **short(30, weight_decay=5e-3),
-    "precision": "mixed_bfloat16",
+    **short(30),
     "name": "p4m_resnet8.cifar10",
     "model": "p4m_resnet8",
     "paper": None,

@@ -9,8 +9,7 @@ Command: python -m training.train resnet20_cifar10 --data FOLDER
 from training.configs._cifar10 import CARD, short
 
 CONFIG = {
-    **short(20, cutout=None),
-    "precision": "mixed_bfloat16",
+    **short(60),
     "name": "resnet20.cifar10",
     "model": "resnet20",
     "model_args": {"widths": (16, 32, 64)},

@@ -1,7 +1,7 @@
 """ResNet-44 on CIFAR-10, the planar twin of p4m_resnet44_cifar10.
 
 Paper: 5.61 % error with its own recipe (Cohen & Welling 2016, arXiv 1602.07576).
-Recipe: the short one of training/configs/_cifar10.py, 60 epochs, mixed precision with bfloat16.
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
 Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train resnet44_cifar10 --data FOLDER
 """
@@ -11,7 +11,6 @@ from training.configs._common import COHEN
 
 CONFIG = {
     **short(60),
-    "precision": "mixed_bfloat16",
     "name": "resnet44.cifar10",
     "model": "resnet44",
     "paper": {**COHEN, "test_error": 5.61},

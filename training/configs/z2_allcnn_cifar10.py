@@ -1,0 +1,18 @@
+"""All-CNN-C on CIFAR-10, the planar twin of p4m_allcnn_cifar10.
+
+Paper: 8.86 % error with its own recipe (Cohen & Welling 2016, arXiv 1602.07576).
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
+Time: needs a GPU (KERAS_BACKEND=jax); not run yet, only two steps of it in the tests.
+Command: python -m training.train z2_allcnn_cifar10 --data FOLDER
+"""
+
+from training.configs._cifar10 import CARD, short
+from training.configs._common import COHEN
+
+CONFIG = {
+    **short(60),
+    "name": "z2_allcnn.cifar10",
+    "model": "z2_allcnn",
+    "paper": {**COHEN, "test_error": 8.86},
+    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+}
