@@ -283,8 +283,6 @@ register_variants(
     resnet26={"group": "P1", "widths": (71, 142, 284), "depth": 26},
     **{f"p4m_resnet{depth}": {"group": "P4M", "widths": _P4M, "depth": depth} for depth in (20, 32, 44, 56, 110)},
     p4m_resnet26={"group": "P4M", "widths": (25, 50, 100), "depth": 26},
-    resnet8={"group": "P1", "widths": (23, 45, 180), "depth": 8},
-    p4m_resnet8={"group": "P4M", "widths": (8, 16, 64), "depth": 8},
 )
 _RESTRICTED = ("P4M", "P2MM", "P1")
 register_variants(

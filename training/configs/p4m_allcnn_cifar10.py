@@ -3,7 +3,7 @@
 Paper: 7.04 % error with its own recipe and a net that is not exactly equivariant (Cohen & Welling 2016, arXiv
 1602.07576). Aim for that.
 Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
-Time: needs a GPU (KERAS_BACKEND=jax); not run yet, only two steps of it in the tests.
+Time: needs a GPU (KERAS_BACKEND=jax). Not run to its end yet.
 Command: python -m training.train p4m_allcnn_cifar10 --data FOLDER
 """
 

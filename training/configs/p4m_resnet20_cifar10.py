@@ -1,9 +1,10 @@
 """ResNet-20 on the group P4M, widths 6, 11, 22, on CIFAR-10; as many parameters as a planar one of 16, 32, 64.
 
 Paper: none has this recipe and depth; aim for less than 9 % error, and less than the planar twin.
-Recipe: the short one of training/configs/_cifar10.py, 20 epochs without cutout, mixed precision with bfloat16; its
-planar twin (resnet20_cifar10) has the same. The last layer leaves 22 invariants, which become 64 features.
-Time: 181 minutes on both cores of a CPU with TensorFlow (Keras 3.15).
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs; its planar twin (resnet20_cifar10) has the same. The
+last layer leaves 22 invariants, which become 64 features.
+Time: 9 minutes on an H100 that trained three other nets as well, with JAX (Keras 3.15); on both cores of a CPU, with
+TensorFlow, an epoch takes about as long.
 Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 """
 
