@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
+
 import keras
 
 from groco.groups import GroupLike
@@ -17,7 +20,7 @@ def unet(
     pooling: str = "avg",
     classifier_activation=None,
     group: GroupLike = "P4M",
-    width: int = 6,
+    width: float = 6,
     depth: int = 4,
     decoder: str = "transposed",
     output: str = "invariant",
@@ -38,7 +41,8 @@ def unet(
         pooling: `"avg"` or `"max"`: how the orientations of each point are pooled before the last convolution.
         classifier_activation: None gives logits.
         group: any group of that many dimensions; `"P1"` gives the planar net.
-        width: channels of the first level, each on the whole group.
+        width: channels of the first level, each on the whole group. Twice as many at each next one, rounded: 8.5 stands
+            for 9, 17, 34, 68.
         depth: number of levels.
         decoder: `"transposed"`, a transposed 2x2 convolution of stride 2; or `"upsampling"`, nearest neighbours and a
             convolution.
@@ -59,6 +63,9 @@ def unet(
     kind = {"avg": "Average", "max": "Max"}[check_choice("pooling", pooling, ("avg", "max"))]
     if depth < 1:
         raise ValueError(f"depth is at least 1, got {depth}.")
+    if not isinstance(width, Real) or not 0.5 <= width < math.inf:
+        raise ValueError(f"width is a number of channels, got {width!r}.")
+    widths = [math.floor(width * 2**level + 0.5) for level in range(depth)]
     if len(input_shape) not in (3, 4):
         raise ValueError(
             f"{name}: input_shape is (height, width, channels) or (depth, height, width, channels), got {input_shape}."
@@ -72,11 +79,11 @@ def unet(
             skips.append(x)
             x = blocks.layer("GroupMaxPooling", pool_size=2, group=group, name=f"down{level}_pool")(x)
         for index in (1, 2):
-            x = blocks.conv_norm_relu(x, width * 2**level, 3, group, f"down{level}_{index}")
+            x = blocks.conv_norm_relu(x, widths[level], 3, group, f"down{level}_{index}")
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     for level in reversed(range(depth - 1)):
-        filters = width * 2**level
+        filters = widths[level]
         if decoder == "transposed":
             up = {"filters": filters, "kernel_size": 2, "strides": 2, "group": group}
             x = blocks.layer("GroupConv|Transpose", **up, name=f"up{level}_transposed")(x)

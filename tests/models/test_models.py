@@ -290,6 +290,12 @@ def test_the_papers_form_of_unknown_sizes(rng):
     np.testing.assert_allclose(model.predict(inputs, verbose=0), known.predict(inputs, verbose=0), atol=1e-5)
 
 
+def test_half_a_channel_of_a_unet_is_a_whole_one_at_the_next_level():
+    net = create_model("p4_unet", width=2.5, depth=3)
+    assert [net.get_layer(f"down{level}_1_conv").filters for level in range(3)] == [3, 5, 10]
+    assert net.get_layer("up0_2_conv").filters == 3
+
+
 @pytest.mark.parametrize(
     ("name", "kwargs"),
     [
@@ -348,6 +354,8 @@ def test_twins_need_a_group():
         ("p4_unet", {"input_shape": (20, 16, 1)}, "multiples of 8, got 20 x 16; the nearest to 20: 16 and 24"),
         ("p4_unet", {"input_shape": (16, 1)}, "input_shape is"),
         ("p4_unet", {"decoder": "bilinear"}, "decoder is one of"),
+        ("p4_unet", {"width": 0}, "width is a number of channels, got 0"),
+        ("p4_unet", {"width": "8"}, "width is a number of channels, got '8'"),
         ("o_unet3d", {"input_shape": (8, 8, 6, 1)}, "multiples of 4.*nearest to 6: 4 and 8"),
         ("p4m_convnext", {"numbers": (1,)}, "one positive int for each stage"),
     ],

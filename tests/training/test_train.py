@@ -13,7 +13,7 @@ from keras import ops
 from groco.layers import GlobalGroupAveragePooling2D, GroupBatchNormalization, GroupConv2D
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
-from training import checkpoints, evaluate, make_zoo, train
+from training import checkpoints, evaluate, make_zoo, tasks, train
 from training import results as training_results
 from training.batches import Batches
 from training.config import list_configs, load_config, recipe
@@ -184,6 +184,44 @@ def test_configs(name):
     for word in ("Paper:", "Recipe:", "Time:", "Command:", f"python -m training.train {name}"):
         assert word in module.__doc__
     assert model.count_params() > 0
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("unet_em", "p4_unet_em", "p4m_unet_em"),
+        ("resnet20_cifar10", "p4m_resnet20_cifar10"),
+        ("resnet44_cifar10", "p4m_resnet44_cifar10"),
+        ("resnet3d_modelnet10", "o_resnet3d_modelnet10"),
+    ],
+)
+def test_nets_that_are_compared_have_as_many_parameters_and_the_same_recipe(names):
+    configs = [load_config(name) for name in names]
+    nets = [create_model(config["model"], **config["model_args"]) for config in configs]
+    numbers = [sum(w.size for w in net.get_weights()) for net in nets]
+    assert max(numbers) < 1.02 * min(numbers)
+    of_the_net = {"name": "", "model": "", "model_args": {}}
+    assert len({json.dumps({**recipe(config), **of_the_net}) for config in configs}) == 1
+
+
+@pytest.mark.parametrize("name", [n for n in list_configs() if "_cifar10" in n and "resnet20" not in n])
+def test_two_steps_on_photographs(name, rng, monkeypatch):
+    """On made-up ones, of the configs that want a GPU."""
+    config = {**load_config(name), "jit_compile": False}  # to compile nets of 44 layers takes half a minute
+    task = tasks.make("classification", 10, config["label_smoothing"])
+    inputs, labels = rng.normal(size=(8, 32, 32, 3)).astype("float32"), np.arange(8)
+    batches = Batches(
+        inputs, labels, batch_size=4, seed=0, epoch=0, augmentations=config["augment"], targets=task.targets
+    )
+    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(config["precision"]))
+    model = train.new_model(config, task, inputs.shape[1:], len(batches))
+    before = model.get_weights()
+    assert np.isfinite(model.fit(batches, verbose=0).history["loss"]).all()
+    assert all(
+        np.isfinite(new).all() and not np.array_equal(old, new)
+        for old, new, weight in zip(before, model.get_weights(), model.weights, strict=True)
+        if weight.trainable
+    )
 
 
 @pytest.mark.parametrize(
