@@ -162,8 +162,8 @@ TABLES: dict[str, Table] = {
     ),
     "cifar10": Table(
         "CIFAR-10",
-        "All 50,000 training and 10,000 test images; 60 epochs of a short recipe. The paper's figures (Cohen & Welling 2016, arXiv 1602.07576, "
-        "single runs) are of its own recipe, preprocessing and depth.",
+        "All 50,000 training and 10,000 test images; 60 epochs of a short recipe. The paper's figures (Cohen & Welling "
+        "2016, arXiv 1602.07576, single runs) are of its own recipe, preprocessing and depth.",
         _ERROR,
         (
             Row("resnet20", "resnet20_cifar10", 1),
