@@ -1,13 +1,9 @@
-"""What training depends on beyond the net: instructions for bfloat16, TensorFloat-32, how memory is given back."""
+"""What training on a CPU depends on beyond the net: instructions for bfloat16, and how memory is given back."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import sys
-from collections.abc import Iterator
-
-import keras
 
 from groco._hardware import BFLOAT16, accelerator, features
 
@@ -24,36 +20,6 @@ def warn_of_slow_bfloat16(precision: str) -> None:
             "as --set precision=float32.",
             file=sys.stderr,
         )
-
-
-@contextlib.contextmanager
-def full_precision() -> Iterator[None]:
-    """Has float32 convolutions and products computed in float32: GPUs by default take ten bits of each number.
-
-    What is measured so is what the net gives on a CPU, up to rounding in the last bits.
-    """
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        with jax.default_matmul_precision("highest"):
-            yield
-    elif backend == "tensorflow":
-        import tensorflow as tf
-
-        before = tf.config.experimental.tensor_float_32_execution_enabled()
-        tf.config.experimental.enable_tensor_float_32_execution(False)
-        try:
-            yield
-        finally:
-            tf.config.experimental.enable_tensor_float_32_execution(before)
-    elif backend == "torch":
-        import torch
-
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            yield
-    else:
-        yield
 
 
 def keep_freed_memory() -> None:

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from groco._hardware import hardware, versions
+from groco._precision import exact_float32
 from groco.models import create_model
 from groco.pretrained.loading import weight_not_finite
 from training import augment, checkpoints, datasets, devices, preprocess, processor, provenance, tasks
@@ -344,7 +345,7 @@ def renew_statistics(model: keras.Model, batches: Batches, most: int = 100) -> N
     means = [np.zeros(variable.shape) for variable in statistics]
     forward = _forward(model)
     number = min(len(batches), most) if norms else 0
-    with processor.full_precision():
+    with exact_float32():
         for index in range(number):
             forward(keras.ops.convert_to_tensor(batches[index][0]))
             for mean, variable in zip(means, statistics, strict=True):
@@ -390,7 +391,7 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     """Every score of every split, as `<split>_<score>`, and the number of its examples."""
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
-        with processor.full_precision():
+        with exact_float32():
             logits = model.predict(InOrder(prepare(inputs), batch_size), verbose=0)
         labels = np.asarray(labels)
         if not np.isfinite(logits).all():
