@@ -207,7 +207,7 @@ def test_nets_that_are_compared_have_as_many_parameters_and_the_same_recipe(name
 @pytest.mark.parametrize("name", [n for n in list_configs() if "_cifar10" in n and "resnet20" not in n])
 def test_two_steps_on_photographs(name, rng, monkeypatch):
     """On made-up ones, of the configs that want a GPU."""
-    config = {**load_config(name), "jit_compile": False}  # to compile nets of 44 layers takes half a minute
+    config = {**load_config(name), "jit_compile": False}
     task = tasks.make("classification", 10, config["label_smoothing"])
     inputs, labels = rng.normal(size=(8, 32, 32, 3)).astype("float32"), np.arange(8)
     batches = Batches(
@@ -215,6 +215,7 @@ def test_two_steps_on_photographs(name, rng, monkeypatch):
     )
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(config["precision"]))
     model = train.new_model(config, task, inputs.shape[1:], len(batches))
+    model.run_eagerly = True  # TensorFlow takes half a minute to make a graph of 44 layers
     before = model.get_weights()
     assert np.isfinite(model.fit(batches, verbose=0).history["loss"]).all()
     assert all(
