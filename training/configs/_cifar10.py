@@ -44,7 +44,7 @@ RESNET: dict[str, Any] = {
 }
 
 
-def short(epochs: int, learning_rate: float = 0.1) -> dict[str, Any]:
+def short(epochs: int) -> dict[str, Any]:
     """SGD with Nesterov momentum, one cycle, label smoothing, mirrors, crops, cutout, moving average of the weights.
 
     The weight decay is that of wide residual nets (Zagoruyko & Komodakis 2016, arXiv 1605.07146). Batches of 125 share
@@ -62,13 +62,13 @@ def short(epochs: int, learning_rate: float = 0.1) -> dict[str, Any]:
         "ema_momentum": 0.995,
         "optimizer": {
             "class_name": "SGD",
-            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
+            "config": {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
         },
         "schedule": {
             "class_name": "CosineDecay",
             "config": {
-                "initial_learning_rate": learning_rate / 25,
-                "warmup_target": learning_rate,
+                "initial_learning_rate": 0.004,
+                "warmup_target": 0.1,
                 "warmup_steps": warmup,
                 "decay_steps": epochs - warmup,
             },
