@@ -58,7 +58,7 @@ def equivariance_errors(
 
     Raises:
         ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group,
-            or there are several outputs.
+            or there are several outputs, or nothing to compare, or the layer does not take the shape of turned inputs.
     """
     pooled = group is None and _pools_the_group_away(layer)
     ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
@@ -66,7 +66,12 @@ def equivariance_errors(
     on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
     declared_output = output_group or _own_group(layer, "output_group")
     on_output = get_group(declared_output or group, ndim)
-    inputs = np.asarray(inputs)
+    inputs = keras.ops.convert_to_numpy(inputs) if keras.ops.is_tensor(inputs) else np.asarray(inputs)
+    if inputs.size == 0:
+        raise ValueError(f"inputs of shape {inputs.shape} have no values to compare outputs of.")
+    elements = list(range(group.order) if elements is None else elements)
+    if not elements:
+        raise ValueError(f"elements are indices of elements of {group.name}, 0 to {group.order - 1}, got none.")
     kind_in = _input_kind(inputs, input, ndim, on_input, data_format)
     reference = _evaluate(layer, inputs)
     kind_out = _output_kind(
@@ -76,10 +81,10 @@ def equivariance_errors(
         kind_out = "invariant"  # one point with one element, where the axes are kept
     scale = float(np.max(np.abs(reference))) or 1.0
     errors = {}
-    for element in range(group.order) if elements is None else elements:
+    for element in elements:
         turned = _act(group, element, inputs, kind_in, on_input, data_format)
         expected = _act(group, element, reference, kind_out, on_output, data_format)
-        got = _evaluate(layer, np.ascontiguousarray(turned))
+        got = _evaluate_turned(layer, np.ascontiguousarray(turned), inputs.shape, group.element_names[element])
         error = np.inf
         if got.shape == expected.shape:
             difference = float(np.max(np.abs(got - expected), initial=0.0)) / scale
@@ -147,6 +152,18 @@ def _own_format(layer) -> str | None:
 def _own_group(layer, attribute: str) -> Group | None:
     own = getattr(layer, attribute, None)
     return own if isinstance(own, Group) else None
+
+
+def _evaluate_turned(layer, turned, shape: tuple[int, ...], element: str) -> np.ndarray:
+    try:
+        return _evaluate(layer, turned)
+    except Exception as error:
+        if turned.shape == shape:
+            raise
+        raise ValueError(
+            f"{getattr(layer, 'name', layer)} takes inputs of shape {shape}, but not of {turned.shape}, which {element} "
+            f"makes of them: {error} Give inputs of equal sizes, or only the elements that keep the shape."
+        ) from error
 
 
 def _evaluate(layer, inputs) -> np.ndarray:

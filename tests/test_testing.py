@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from groco.groups import get_group
 from groco.layers import GlobalGroupMaxPooling2D, GroupConv1D, GroupConv2D, GroupDense, GroupMaxPooling2D
@@ -77,6 +78,25 @@ def test_outputs_of_other_shapes_and_values_are_errors(image):
 def test_one_output_is_compared(image):
     with pytest.raises(ValueError, match="2 outputs; compare one after the other"):
         equivariance_errors(lambda x: [x, x], image, "P4", ndim=2)
+
+
+def test_there_is_something_to_compare(image):
+    layer = GroupConv2D(2, 3, group="P4")
+    with pytest.raises(ValueError, match=r"inputs of shape \(0, 8, 6, 1\) have no values"):
+        assert_equivariant(layer, image[:0])
+    with pytest.raises(ValueError, match="elements of P4, 0 to 3, got none"):
+        assert_equivariant(layer, image, elements=[])
+
+
+def test_a_model_of_one_size_cannot_be_turned(image):
+    inputs = keras.Input(image.shape[1:])
+    model = keras.Model(inputs, GroupConv2D(2, 3, group="P4", name="conv")(inputs), name="fixed")
+    with pytest.raises(
+        ValueError, match=r"fixed takes inputs of shape \(2, 8, 6, 1\), but not of \(2, 6, 8, 1\), which R "
+    ):
+        assert_equivariant(model, image, "P4")
+    assert_equivariant(model, image, "P4", elements=[0, 2])
+    assert_equivariant(model, ops.convert_to_tensor(image), "P4", elements=[0, 2])
 
 
 def test_elements_and_tolerance(image):

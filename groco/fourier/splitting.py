@@ -160,11 +160,18 @@ def _slice(inputs, axis: int, before: int, after: int, stride: int = 1):
 
 def _shift(inputs, axis: int, before: int, after: int):
     """Adds so many zeros at both ends of an axis, or leaves out points where the numbers are negative."""
-    inputs = _slice(inputs, axis, max(0, -before), max(0, -after))
-    if max(before, after) <= 0:
+    added, left_out = (max(0, before), max(0, after)), (max(0, -before), max(0, -after))
+    size = inputs.shape[axis]
+    if isinstance(size, int) and max(left_out) <= size:  # fewer numbers are moved so
+        return _pad(_slice(inputs, axis, *left_out), axis, added)
+    return _slice(_pad(inputs, axis, added), axis, *left_out)
+
+
+def _pad(inputs, axis: int, added: tuple[int, int]):
+    if added == (0, 0):
         return inputs
     width = [(0, 0)] * len(inputs.shape)
-    width[axis] = (max(0, before), max(0, after))
+    width[axis] = added
     return ops.pad(inputs, width)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from groco.groups import GroupLike, get_group
-from groco.models.blocks import EXACT, PAPER, Blocks, check_choice, check_widths
+from groco.models.blocks import EXACT, PAPER, Blocks, check_choice, check_widths, new_input
 from groco.models.registry import register_variants
 
 
@@ -44,7 +44,7 @@ def allcnn_c(
     stddev = 0.05 if group.order == 1 else 0.035  # the authors'
     initializer = {"class_name": "RandomNormal", "config": {"stddev": stddev}}
     blocks = Blocks(2, exact=form == EXACT, initializer=initializer)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = blocks.halvable(name, inputs, group, 2)
     x = keras.layers.Dropout(0.2, name="dropout0")(x)
     plan = [(narrow, 3, 1), (narrow, 3, 1), (narrow, 3, 2), (wide, 3, 1), (wide, 3, 1), (wide, 3, 2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -114,8 +115,20 @@ def check_choice(argument: str, value: Any, choices: tuple[str, ...]) -> Any:
     return value
 
 
+def new_input(name: str, input_shape, rank: int = 2):
+    """The images or volumes that a net of this name takes.
+
+    Raises:
+        ValueError: if the shape is not that of an image or a volume.
+    """
+    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != rank + 1:
+        axes = ("depth", "height", "width")[3 - rank :]
+        raise ValueError(f"{name}: input_shape is ({', '.join(axes)}, channels), got {input_shape}.")
+    return keras.Input(input_shape, name="image" if rank == 2 else "volume")
+
+
 def check_widths(widths, stages: int) -> tuple[int, ...]:
     widths = tuple(widths)
-    if len(widths) != stages or any(not isinstance(width, int) or width < 1 for width in widths):
+    if len(widths) != stages or any(not isinstance(width, Integral) or width < 1 for width in widths):
         raise ValueError(f"widths are {stages} positive ints, one for each stage, got {widths}.")
-    return widths
+    return tuple(int(width) for width in widths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from groco.groups import GroupLike
-from groco.models.blocks import Blocks, check_widths, classify
+from groco.models.blocks import Blocks, check_widths, classify, new_input
 from groco.models.registry import register_variants
 from groco.models.sizes import take_multiples
 
@@ -53,7 +53,7 @@ def convnext(
 
     if kernel_size % 2 == 0 and any(group.mirrored_axes):
         raise ValueError(f"kernel_size is odd where the group turns or mirrors, got {kernel_size}.")
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = inputs
     if any(group.mirrored_axes):  # else a rest that fills no window is left out, as Keras does
         x = take_multiples(name, inputs, patch * 2 ** (len(widths) - 1))

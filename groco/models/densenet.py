@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from groco.groups import GroupLike
-from groco.models.blocks import Blocks, classify
+from groco.models.blocks import Blocks, classify, new_input
 from groco.models.registry import register_variants
 from groco.models.sizes import take_multiples
 
@@ -38,7 +38,7 @@ def densenet(
     """
     blocks = Blocks(2, use_bias=False)
     group = blocks.group(group)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = inputs
     if any(group.mirrored_axes):  # else a rest that fills no window is left out, as Keras does
         x = take_multiples(name, inputs, 2**stages)

@@ -13,10 +13,10 @@ from groco.models.graph import functional, nodes
 
 
 def features(model: keras.Model, names: str | Iterable[str] | None = None) -> keras.Model:
-    """A model that returns the outputs of some layers of a functional model, with which it shares its weights.
+    """A model that returns the outputs of some layers of another one, with which it shares its weights.
 
     Args:
-        model: a functional model.
+        model: a functional or sequential model.
         names: name of a layer, or several; shell patterns such as `"stage*_add"` stand for all that match, in order. By
             default the last layer before the pooling and the head.
 
@@ -39,9 +39,10 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
         if not ends or ends[0] == 0:
             raise ValueError(f"{model.name} has no head before which its features end; give names, of {known}.")
         names = known[ends[0] - 1]
-    outputs_of = _outputs_of(model)
+    graph = functional(model)
+    outputs_of = _outputs_of(graph)
     if isinstance(names, str) and names in known:
-        return keras.Model(model.input, outputs_of(names), name=f"{model.name}_features")
+        return keras.Model(graph.input, outputs_of(names), name=f"{model.name}_features")
     chosen: list[str] = []
     for pattern in [names] if isinstance(names, str) else names:
         found = fnmatch.filter(known, pattern)
@@ -50,19 +51,18 @@ def features(model: keras.Model, names: str | Iterable[str] | None = None) -> ke
             hint = f" Close names: {', '.join(close)}." if close else ""
             raise ValueError(f"{model.name} has no layer {pattern!r}.{hint} Its layers: {', '.join(known)}.")
         chosen += [name for name in found if name not in chosen]
-    return keras.Model(model.input, [outputs_of(name) for name in chosen], name=f"{model.name}_features")
+    return keras.Model(graph.input, [outputs_of(name) for name in chosen], name=f"{model.name}_features")
 
 
-def _outputs_of(model: keras.Model) -> Callable[[str], Any]:
+def _outputs_of(graph: Any) -> Callable[[str], Any]:
     """Gives what a layer puts out in this model: it may have been called elsewhere before, and be called here twice."""
-    graph = functional(model)
     found: dict[str, list] = {tensor._keras_history.operation.name: [[tensor]] for tensor in graph.inputs}
     for node in nodes(graph):
         found.setdefault(node.operation.name, []).append(node.outputs)
 
     def outputs_of(name: str):
         if len(found[name]) > 1:
-            raise ValueError(f"{model.name} calls the layer {name!r} {len(found[name])} times; it has no one output.")
+            raise ValueError(f"{graph.name} calls the layer {name!r} {len(found[name])} times; it has no one output.")
         (outputs,) = found[name]
         return outputs[0] if len(outputs) == 1 else outputs
 

@@ -21,7 +21,7 @@ from groco.layers import (
     GroupMaxPooling2D,
     SeparableGroupConv2D,
 )
-from groco.models.blocks import LAST, check_choice
+from groco.models.blocks import LAST, check_choice, new_input
 from groco.models.registry import register_model, register_variants
 
 _DEPTH = 6
@@ -67,7 +67,7 @@ def z2cnn(
     def pool(x, size: int, name: str):
         return layers.MaxPooling2D(size, name=name, **LAST)(x) if size > 1 else x
 
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     outputs = _body(inputs, convolve, _PLANAR_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
@@ -113,7 +113,7 @@ def p4cnn(
     def pool(x, size: int, name: str):
         return GroupMaxPooling2D(size, group=group, name=name, **LAST)(x) if size > 1 else x
 
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
@@ -164,7 +164,7 @@ def p4cnn_rp(
         name = f"rotation_{name}"
         return GroupMaxPooling2D(1, group=group, subgroup="P1", keepdims=False, name=name, **LAST)(x)
 
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     if include_top:
         outputs = convolve(outputs, num_classes, _TOP_SIZE, "head")
@@ -247,7 +247,7 @@ def separable_p4cnn(
     def pool(x, size: int, name: str):
         return GroupMaxPooling2D(size, group=group, name=name, **LAST)(x) if size > 1 else x
 
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     outputs = _body(inputs, convolve, _GROUP_NORM, pool, width, dropout)
     outputs = convolve(outputs, width, _TOP_SIZE, "conv_top")
     outputs = _GROUP_NORM(name="norm_top")(outputs)

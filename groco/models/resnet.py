@@ -7,7 +7,7 @@ import math
 import keras
 
 from groco.groups import Group, GroupLike
-from groco.models.blocks import EXACT, LAST, PAPER, Blocks, check_choice, check_widths, classify
+from groco.models.blocks import EXACT, LAST, PAPER, Blocks, check_choice, check_widths, classify, new_input
 from groco.models.registry import register_variants
 from groco.models.sizes import check_parities, take_multiples
 
@@ -55,7 +55,7 @@ def resnet(
         raise ValueError(f"depth is 6n + 2 (8, 14, 20, 26, 32, 44, ...), got {depth}.")
     blocks = Blocks(2, exact=form == EXACT)
     group = blocks.group(group)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = blocks.halvable(name, inputs, group, 2)
     x = _stages(blocks, x, widths[0], widths, (depth - 2) // 6, (group,) * 3)
     x = _pointwise(blocks, x, features, group)
@@ -109,7 +109,7 @@ def wide_resnet(
             for base, stage in zip((16, 32, 64), groups, strict=True)
         )
     widths = check_widths(widths, 3)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = inputs
     for halvings, halved in enumerate(groups[:2], start=1):
         check_parities(name, inputs.shape[1:-1], halved, halvings)
@@ -152,7 +152,7 @@ def resnet3d(
     blocks = Blocks(3)
     group = blocks.group(group)
     widths = check_widths(widths, max(1, len(widths)))
-    inputs = keras.Input(input_shape, name="volume")
+    inputs = new_input(name, input_shape, 3)
     x = inputs
     if any(group.mirrored_axes):
         x = take_multiples(name, inputs, 2 ** len(widths) if None in inputs.shape[1:-1] else 2)
@@ -194,7 +194,7 @@ def large_resnet(
     widths = check_widths(widths, 4)
     blocks = Blocks(2, use_bias=False)
     group = blocks.group(group)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = new_input(name, input_shape)
     x = blocks.odd(blocks.halvable(name, inputs, group, 5), group, "stem_mean")
     x = blocks.conv_norm_relu(x, widths[0], 7, group, "stem", strides=2)
     window = tuple(3 if size is not None and size % 2 else 2 for size in x.shape[1:3])

@@ -8,7 +8,7 @@ from numbers import Real
 import keras
 
 from groco.groups import GroupLike
-from groco.models.blocks import Blocks, check_choice
+from groco.models.blocks import Blocks, check_choice, new_input
 from groco.models.registry import register_variants
 from groco.models.sizes import take_multiples
 
@@ -72,7 +72,7 @@ def unet(
         )
     blocks = Blocks(len(input_shape) - 1, use_bias=False)
     group = blocks.group(group)
-    inputs = keras.Input(input_shape, name="image" if blocks.rank == 2 else "volume")
+    inputs = new_input(name, input_shape, blocks.rank)
     x, skips = take_multiples(name, inputs, 2 ** (depth - 1)), []
     for level in range(depth):
         if level:

@@ -95,7 +95,7 @@ class Workshop:
         if [w.shape for w in copy.get_weights()] != [w.shape for w in weights]:
             raise ValueError(
                 f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: a layer made from its "
-                "configuration has other weights."
+                "configuration has other weights. Some weights are made at the first call: call the model once."
             )
         copy.set_weights(weights)
         for part in copy._flatten_layers():

@@ -104,6 +104,33 @@ def test_splitting_is_the_dense_convolution(ndim, group, subgroup, padding, rng)
     _assert_same(CONV[ndim], signal, 2, 3, group=group, subgroup=subgroup, padding=padding)
 
 
+@pytest.mark.parametrize("unknown", [False, True])
+@pytest.mark.parametrize(
+    ("ndim", "group", "size", "kwargs"),
+    [
+        (1, "PM", (1,), {"kernel_size": 5, "padding": "same"}),
+        (1, "PM", (4,), {"kernel_size": 4, "dilation_rate": 3, "padding": "same_equiv"}),
+        (2, "P4", (1, 1), {"kernel_size": 5, "padding": "same"}),
+        (2, "P4M", (2, 2), {"kernel_size": 7, "padding": "same"}),
+        (2, "P4M", (4, 3), {"kernel_size": 3, "dilation_rate": 6, "padding": "same"}),
+        (2, "PMw", (2, 5), {"kernel_size": (3, 5), "dilation_rate": (6, 2), "padding": "same_equiv"}),
+        (3, "D4h", (2, 1, 3), {"kernel_size": 4, "dilation_rate": 2, "padding": "same_equiv"}),
+        (3, "C2h_h", (6, 1, 3), {"kernel_size": 4, "dilation_rate": 2, "padding": "same"}),
+    ],
+)
+def test_windows_that_reach_past_the_whole_image(ndim, group, size, kwargs, unknown, rng):
+    inputs = rng.normal(size=(2, *size, get_group(group, ndim).order, 3)).astype("float32")
+    outputs = []
+    for implementation in ("dense", "fourier"):
+        keras.utils.set_random_seed(0)
+        layer = CONV[ndim](2, group=group, implementation=implementation, allow_non_equivariance=True, **kwargs)
+        image = keras.Input((*((None,) * ndim if unknown else size), *inputs.shape[-2:]))
+        model = keras.Model(image, layer(image))
+        outputs.append(model.predict(inputs, verbose=0))
+    np.testing.assert_allclose(*outputs, atol=1e-5)
+    assert outputs[0].shape == tuple(layer.compute_output_shape(inputs.shape))
+
+
 @pytest.mark.parametrize(("group", "subgroup"), [("Oh", "Oh"), ("O", "D2"), ("D4h", "C2v_d_hw"), ("Td", "S4_h")])
 def test_splitting_in_3d(group, subgroup, rng):
     signal = rng.normal(size=(1, *SIZES[3], get_group(group, 3).order, 2))

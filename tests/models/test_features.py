@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import groco
+from groco.layers import GroupConv2D
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +18,13 @@ def test_one_layer(model):
     features = groco.features(model, "relu3")
     assert features.output_shape == (None, 10, 10, 4, 2)
     assert features.get_layer("conv1").kernel is model.get_layer("conv1").kernel
+
+
+def test_a_sequential_model(rng):
+    model = keras.Sequential([keras.Input((6, 6, 2)), GroupConv2D(3, 3, group="P4", name="a"), keras.layers.ReLU()])
+    inputs = rng.normal(size=(1, 6, 6, 2)).astype("float32")
+    outputs = groco.features(model, "a")(inputs)
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, (outputs, model.get_layer("a")(inputs))))
 
 
 def test_several_layers_and_patterns(model):

@@ -354,6 +354,10 @@ def test_twins_need_a_group():
         ("p4_unet", {"input_shape": (20, 16, 1)}, "multiples of 8, got 20 x 16; the nearest to 20: 16 and 24"),
         ("p4_unet", {"input_shape": (16, 1)}, "input_shape is"),
         ("p4_unet", {"decoder": "bilinear"}, "decoder is one of"),
+        ("p4m_resnet20", {"input_shape": (32, 32)}, r"p4m_resnet20: input_shape is \(height, width, channels\), got"),
+        ("p4m_resnet20", {"input_shape": (8, 8, 8, 1)}, r"input_shape is \(height, width, channels\), got"),
+        ("o_resnet3d", {"input_shape": (8, 8, 1)}, r"input_shape is \(depth, height, width, channels\), got"),
+        ("p4cnn", {"input_shape": 28}, r"input_shape is \(height, width, channels\), got 28"),
         ("p4_unet", {"width": 0}, "width is a number of channels, got 0"),
         ("p4_unet", {"width": "8"}, "width is a number of channels, got '8'"),
         ("o_unet3d", {"input_shape": (8, 8, 6, 1)}, "multiples of 4.*nearest to 6: 4 and 8"),
@@ -462,7 +466,7 @@ def test_macs_need_sizes():
 
 
 def test_registry():
-    assert list_models("p4m_resnet*") == sorted(f"p4m_resnet{n}" for n in (8, 18, 20, 26, 32, 34, 44, 50, 56, 110))
+    assert list_models("p4m_resnet*") == sorted(f"p4m_resnet{n}" for n in (18, 20, 26, 32, 34, 44, 50, 56, 110))
     with pytest.raises(ValueError, match=r"no architecture 'p4cn'\. Close names: p4cnn"):
         create_model("p4cn")
     with pytest.raises(ValueError, match="registered already"):
