@@ -162,7 +162,8 @@ def _evaluate_turned(layer, turned, shape: tuple[int, ...], element: str) -> np.
             raise
         name = getattr(layer, "name", layer)
         raise ValueError(
-            f"{name} takes inputs of shape {shape}, but not of {turned.shape}, which {element} makes of them: {error} Give inputs of equal sizes, or only the elements that keep the shape."
+            f"{name} takes inputs of shape {shape}, but not of {turned.shape}, which {element} makes of them: {error} "
+            "Give inputs of equal sizes, or only the elements that keep the shape."
         ) from error
 
 
