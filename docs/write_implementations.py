@@ -43,8 +43,8 @@ kernels of one point or of 3x3 on P4M, at least {FEWEST} million multiplications
 recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. On JAX planar windows on groups
 that leave half of the multiplications, such as P4, took up to 1.7 times as long forward on few points, where the
 gradients were faster already: they have to save {HALVED["jax"] / 1e6:.0f} million in a call beyond the figure of the
-table. There is no Fourier implementation for images, for `groups` above 1 and, with larger kernels, for groups without
-an element that only flips axes.
+table. In one dimension JAX is left with the dense one. There is no Fourier implementation for images, for `groups`
+above 1 and, with larger kernels, for groups without an element that only flips axes.
 
 `groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, for any of the formats of
 `groco export`.

@@ -705,7 +705,8 @@ def test_images_dark_on_light(classifier, rng, tmp_path, eager, caplog):
 
 
 def test_the_default_name_is_none_of_a_model_that_comes_with_groco(tmp_path):
-    for data, expected in (("rotmnist", "p4cnn.rotmnist_tuned"), ("My cells", "p4cnn.my_cells")):
+    names = {"rotmnist": "rotmnist_tuned", "My cells": "my_cells", "v1.2": "v1_2", "cells.npz": "cells"}
+    for data, expected in ((data, f"p4cnn.{name}") for data, name in names.items()):
         assert str(_default_output("p4cnn.rotmnist", str(tmp_path / data))) == expected
 
 

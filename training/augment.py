@@ -26,8 +26,8 @@ def apply(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray, rng: 
     return inputs, labels
 
 
-def try_out(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray) -> None:
-    """Raises ValueError that names the first augmentation that cannot be applied to such inputs and labels."""
+def try_out(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray) -> Batch:
+    """Applies them; raises ValueError that names the first that cannot be applied to such inputs and labels."""
     rng = np.random.default_rng(0)
     for name, arguments in augmentations:
         try:
@@ -36,6 +36,7 @@ def try_out(augmentations: Sequence, inputs: np.ndarray, labels: np.ndarray) -> 
             raise ValueError(
                 f"the augmentation {name} with {arguments} cannot be applied to inputs {inputs.shape[1:]}: {error}"
             ) from None
+    return inputs, labels
 
 
 def check(augmentations: Sequence) -> None:
@@ -83,7 +84,7 @@ def symmetry(inputs, labels, rng, group: str) -> Batch:
 def crop(inputs, labels, rng, size: int) -> Batch:
     """Cuts a square (a cube) of `size` points out of each example, anywhere."""
     spatial = inputs.shape[1:-1]
-    if min(spatial) < size:
+    if not 1 <= size <= min(spatial):
         raise ValueError(f"crop: a window of {size} points does not fit inputs of {' x '.join(map(str, spatial))}.")
     starts = np.stack([rng.integers(n - size + 1, size=len(inputs)) for n in spatial], axis=1)
     windows = [(i, *(slice(s, s + size) for s in start)) for i, start in enumerate(starts)]
@@ -171,7 +172,7 @@ def elastic(
 
     whole = inputs.shape[1:3]
     window = whole if size is None else (size, size)
-    if any(n > m for n, m in zip(window, whole, strict=True)):
+    if any(not 1 <= n <= m for n, m in zip(window, whole, strict=True)):
         raise ValueError(f"elastic: a window of {size} pixels does not fit images of {whole[0]} x {whole[1]}.")
     grid = np.stack(np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in window), indexing="ij"))
     splines = [_spline_matrix(n, spacing) for n in window]

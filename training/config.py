@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from training import augment, datasets, preprocess
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -136,7 +138,7 @@ def check(config: dict[str, Any]) -> None:
         fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
         must(key, fits, f"{off} or a number between 0 and 1")
     must("l2", type(config["l2"]) in (int, float) and 0 <= config["l2"] < math.inf, "a number from 0.0")
-    must("precision", isinstance(config["precision"], str), "the name of a dtype policy")
+    must("precision", _is_policy(config["precision"]), "the name of a dtype policy")
     must("jit_compile", config["jit_compile"] in ("auto", True, False), "auto, True or False")
     must("preprocess", config["preprocess"] in list(preprocess.METHODS), f"one of {', '.join(preprocess.METHODS)}")
     datasets.info(config["dataset"])
@@ -159,6 +161,13 @@ def in_steps(schedule: dict[str, Any], steps_per_epoch: float) -> dict[str, Any]
 
 def _is_count(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_policy(value) -> bool:
+    try:
+        return isinstance(value, str) and bool(keras.DTypePolicy(value))
+    except ValueError:
+        return False
 
 
 def _is_made_by_keras(value) -> bool:

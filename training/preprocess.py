@@ -10,6 +10,7 @@ import numpy as np
 from training.datasets.stored import Stored
 
 LARGEST_SAMPLE = 2**28  # bytes of inputs that lie on disk
+LARGEST_ZCA = 30_000  # values of an example: 7 GB
 METHODS = ("none", "standardize", "standardize_channels", "contrast_zca")
 
 
@@ -90,6 +91,8 @@ def fit_zca(flat: np.ndarray, added: float = 1e-5) -> tuple[np.ndarray, np.ndarr
     `(rows - mean) @ whitening` has the covariance 1, as close to the rows as such a map can be. `added` goes to the
     singular values of the covariance.
     """
+    if flat.shape[1] > LARGEST_ZCA:
+        raise ValueError(f"ZCA is for up to {LARGEST_ZCA:,} values an example, got {flat.shape[1]:,}: it squares them.")
     centre = flat.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((flat.shape[1],) * 2)
     for start in range(0, len(flat), 5000):

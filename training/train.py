@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -113,11 +114,11 @@ def run(
     cluster = cluster or devices.OneDevice()
     if cluster.first and folder.exists() and not resume and any(folder.iterdir()):
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
-    folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(seed)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
+    keras.utils.set_random_seed(seed)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with checkpoints.locked(folder) if cluster.first else contextlib.nullcontext():
             return _run(config, seed, folder, data, resume, tensorboard, cluster)
     finally:
@@ -148,7 +149,7 @@ def _run(
     }
     steps = len(Batches(x_train, y_train, epoch=0, **batches))
     some = np.arange(min(2, len(x_train)))
-    augment.try_out(config["augment"], x_train[some], y_train[some])
+    augmented, _ = augment.try_out(config["augment"], x_train[some], y_train[some])
     log = TensorBoardLog(folder / "tensorboard") if tensorboard and cluster.first else None
 
     with cluster.scope():
@@ -159,6 +160,7 @@ def _run(
             model = new_model(config, task, x_train.shape[1:], steps)
         else:
             check_unchanged(folder, config)
+        _check_takes(model, augmented.shape[1:])
         if config["l2"]:
             for weight in model.trainable_weights:  # not saved with the net, which has no part in it
                 weight.regularizer = keras.regularizers.L2(config["l2"])
@@ -187,12 +189,13 @@ def _run(
             log.write(history[-1])
         progress.end_epoch(losses)
 
+    averaged = _optimizer(model).use_ema
     with cluster.scope():
         model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
     model = cluster.on_one_device(model)
     if config["precision"] != "float32":
         model = in_single_precision(model, config, task, x_train.shape[1:])
-    if config["ema_momentum"] is not None:
+    if averaged:
         _seed_dropout(model, seed, config["epochs"])
         renew_statistics(model, Batches(x_train, y_train, epoch=config["epochs"], **batches))
     if cluster.first:
@@ -219,6 +222,19 @@ def _run(
     if cluster.first:
         checkpoints.write_json(folder / "result.json", result)
     return result
+
+
+def _check_takes(model: keras.Model, shape: tuple[int, ...]) -> None:
+    """Raises TrainingError if the net does not take inputs of this shape, as they are when augmented."""
+    wanted = model.input_shape[1:]
+    if len(wanted) != len(shape) or any(n not in (None, m) for n, m in zip(wanted, shape, strict=True)):
+        raise TrainingError(f"{model.name} takes inputs {wanted}, not {shape}, as they are when augmented.")
+    try:
+        model(keras.KerasTensor((1, *shape)))
+    except ValueError as error:  # of sizes that it is to be known for
+        text = re.sub(r"\x1b\[\d*m|^Exception encountered when calling \S+", "", str(error))
+        what = " ".join(text.split("Arguments received by ")[0].split())
+        raise TrainingError(f"{model.name} does not take inputs {shape}, as they are when augmented: {what}") from None
 
 
 def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> None:
@@ -277,7 +293,7 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
         return
     try:
         before = complete(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise TrainingError(f"{path} cannot be read ({error}).") from None
     now = json.loads(json.dumps(config))
     free = {*FREE, *(["epochs"] if now["schedule"] is None and now["epochs"] >= before.get("epochs", 0) else [])}
@@ -406,12 +422,16 @@ def describe(result: dict[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in scores(result).items())
 
 
+def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer itself, without that which scales the loss in float16."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
 class _KeepWeights(keras.callbacks.Callback):
     """Keras ends each `fit` by putting the moving averages in the place of the weights; training goes on with these."""
 
     def on_epoch_end(self, epoch, logs=None):
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)  # in float16
-        weights = self.model.trainable_weights if optimizer.use_ema else []
+        weights = self.model.trainable_weights if _optimizer(self.model).use_ema else []
         self.weights = [np.array(keras.ops.convert_to_numpy(w)) for w in weights]  # copies: PyTorch's share memory
 
     def put_back(self, model: keras.Model) -> None:

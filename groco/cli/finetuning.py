@@ -90,10 +90,12 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _default_output(name: str, data: str) -> Path:
+    from groco.finetuning.tuning import dataset_name
     from groco.pretrained.manifest import list_pretrained
 
-    architecture = re.split(r"[.@]", Path(name).name)[0]
-    made = f"{architecture}.{re.sub(r'[^a-z0-9]+', '_', Path(data).resolve().stem.lower())}"
+    given = Path(name).resolve() if Path(name).is_dir() else Path(name)
+    architecture = re.split(r"[.@]", given.name)[0]
+    made = f"{architecture}.{re.sub(r'[^a-z0-9]+', '_', dataset_name(data).lower())}"
     return Path(f"{made}_tuned" if made in list_pretrained() else made)
 
 

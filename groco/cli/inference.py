@@ -156,6 +156,8 @@ def _evaluate(options) -> int:
     preprocess = load_preprocessor(options.name, options.invert)
     if preprocess.task == "segmentation":
         return _evaluate_segmentation(options, preprocess)
+    if options.invert_masks:
+        raise CommandError(f"{options.name} is a classifier; --invert-masks is for models of masks")
     from groco.cli.labelled import read_labelled
 
     if options.data is None:

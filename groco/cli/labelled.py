@@ -60,8 +60,8 @@ def read_masked(path: Path, preprocess, invert_masks: bool = False) -> Iterator[
     """One image (1, *size, channels) after the other with its mask (*size) of classes.
 
     They are from a folder with the folders `images` and `masks`, in which the files of a pair have one name but for
-    the suffix, or from an .npz with `images` and `masks`. With one class a mask says where it is: where it is not 0,
-    or, with `invert_masks`, where it is. Else it holds the number of the class.
+    the suffix, or from an .npz with `images` and `masks`. With one class a mask is 0 and 255, or 1, and says where it
+    is: where it is not 0, or, with `invert_masks`, where it is. Else it holds the number of the class.
 
     Raises:
         CommandError: if a mask does not fit its image or the classes.
@@ -95,11 +95,18 @@ def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str)
         raise CommandError(f"{where} has shape {mask.shape}, its image {size}")
     mask = resize_mask(mask, preprocess)
     classes = len(preprocess.classes)
+    if mask.dtype.kind not in "iub":
+        raise CommandError(f"{where}: the values of masks are whole numbers, got {mask.dtype}")
     if classes == 1:
+        values = set(np.unique(mask).tolist())
+        if not (values <= {0, 1} or values <= {0, 255}):
+            raise CommandError(
+                f"{where}: masks of one class are 0 and 255 (or 1), got the values {sorted(values)[:10]}"
+            )
         return (mask == 0) if inverted else (mask != 0)
     if inverted:
         raise CommandError(f"only masks of one class are inverted; the model has {', '.join(preprocess.classes)}")
-    if not np.issubdtype(mask.dtype, np.integer) or mask.min() < 0 or mask.max() >= classes:
+    if mask.min() < 0 or mask.max() >= classes:
         raise CommandError(f"{where} has values that are not 0 to {classes - 1}, the numbers of the classes")
     return mask
 

@@ -216,7 +216,7 @@ def finetune(
         "invert_masks": invert_masks, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "freeze": freeze, "augment": augment, "from_scratch": from_scratch, "seed": seed,
     }  # fmt: skip
-    base = source.folder.name if source.folder == Path(source.label) else source.label
+    base = source.folder.resolve().name if source.folder == Path(source.label) else source.label
     write = functools.partial(
         write_folder,
         model=model,
@@ -405,7 +405,13 @@ def _card(base: str, description: dict[str, Any], from_scratch: bool) -> dict:
 
 
 def _dataset(data: Any) -> str:
-    return Path(data).resolve().stem if isinstance(data, (str, Path)) else "arrays"
+    return dataset_name(data) if isinstance(data, (str, Path)) else "arrays"
+
+
+def dataset_name(path: str | Path) -> str:
+    """What a folder or a file of examples is called."""
+    path = Path(path).resolve()
+    return path.stem if path.suffix.lower() == ".npz" else path.name
 
 
 def _command(base: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
@@ -413,8 +419,8 @@ def _command(base: str, data: Any, test: Any, settings: dict[str, Any]) -> str:
     if not isinstance(data, (str, Path)) or not isinstance(test, (str, Path, type(None))):
         arguments = ", ".join(f"{key}={value!r}" for key, value in settings.items())
         return f'groco.finetune("{base}", (images, labels), {arguments})'
-    words = ["groco", "finetune", base, "--data", Path(data).name]
-    words += ["--test", Path(test).name] if test is not None else []
+    words = ["groco", "finetune", base, "--data", Path(data).resolve().name]
+    words += ["--test", Path(test).resolve().name] if test is not None else []
     for key, value in settings.items():
         option = f"--{key.replace('_', '-')}"
         if key == "size" and value is not None:

@@ -63,7 +63,7 @@ def unet(
     kind = {"avg": "Average", "max": "Max"}[check_choice("pooling", pooling, ("avg", "max"))]
     if depth < 1:
         raise ValueError(f"depth is at least 1, got {depth}.")
-    if not isinstance(width, Real) or not 0.5 <= width < math.inf:
+    if not isinstance(width, Real) or isinstance(width, bool) or not 0.5 <= width < math.inf:
         raise ValueError(f"width is a number of channels, got {width!r}.")
     widths = [math.floor(width * 2**level + 0.5) for level in range(depth)]
     if len(input_shape) not in (3, 4):

@@ -97,15 +97,7 @@ class Preprocessor:
                 `tf.data.Dataset.map`.
         """
         array = self._batch(_as_array(images))
-        if not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_:
-            raise ValueError(f"Images are numbers 0 to {self.maximum}, got values of type {array.dtype}.")
-        if array.size and not (array.min() >= 0 and array.max() <= self.maximum):
-            raise ValueError(f"Images have values 0 to {self.maximum}, got {array.min()} to {array.max()}.")
-        if self.maximum > 1 and array.size and _is_scaled(array):
-            raise ValueError(
-                f"Images have values 0 to {self.maximum}, got {array.dtype} values up to {array.max()}, as if "
-                f"they were scaled already; multiply them by {self.maximum}."
-            )
+        self._check_values(array)
         array = self.invert(array) if self.inverted else array
         mean, std = np.asarray(self.mean, np.float64), np.asarray(self.std, np.float64)
         if mean.ndim == std.ndim == 0:
@@ -181,10 +173,16 @@ class Preprocessor:
 
         Raises:
             FileNotFoundError: if a file is not there.
-            ValueError: if a file cannot be read or has another size; the message names it.
+            ValueError: if a file cannot be read or has another size, or, among several, values that the model does not
+                take; the message names it.
         """
         images = [self._read(Path(path)) for path in paths]
         for path, image in zip(paths, images, strict=True):
+            if len(images) > 1:  # as one array, of one type, they would hide what each has
+                try:
+                    self._check_values(image)
+                except ValueError as error:
+                    raise ValueError(f"{str(path)!r}: {error}") from None
             if image.shape != images[0].shape:
                 raise ValueError(
                     f"{str(path)!r} has shape {image.shape[:-1]}, {str(paths[0])!r} has {images[0].shape[:-1]}; "
@@ -248,6 +246,18 @@ class Preprocessor:
             n == wanted if wanted is not None else n > 0 and n % self.multiple_of == 0
             for n, wanted in zip(shape, self.size, strict=True)
         )
+
+    def _check_values(self, array: np.ndarray) -> None:
+        """Raises ValueError unless they are numbers 0 to `maximum`, and not as if they were scaled already."""
+        if array.dtype.kind not in "iufb":
+            raise ValueError(f"Images are numbers 0 to {self.maximum}, got values of type {array.dtype}.")
+        if array.size and not (array.min() >= 0 and array.max() <= self.maximum):
+            raise ValueError(f"Images have values 0 to {self.maximum}, got {array.min()} to {array.max()}.")
+        if self.maximum > 1 and array.size and _is_scaled(array):
+            raise ValueError(
+                f"Images have values 0 to {self.maximum}, got {array.dtype} values up to {array.max()}, as if "
+                f"they were scaled already; multiply them by {self.maximum}."
+            )
 
     def _batch(self, array: np.ndarray) -> np.ndarray:
         """The array with a batch axis and a channel axis."""

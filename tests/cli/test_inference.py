@@ -272,6 +272,8 @@ def test_errors_are_one_line(arguments, message, files, tmp_path, run):
         (["evaluate", "{unet}", "--data", "{shapes}"], "has shape (6, 8), its image (8, 8)"),
         (["evaluate", "{unet}", "--data", "{lengths}"], "has 2 images and 1 masks"),
         (["evaluate", "{unet}", "--data", "{none}"], "is not an .npz with the arrays images and masks"),
+        (["evaluate", "{unet}", "--data", "{floats}"], "the values of masks are whole numbers, got float32"),
+        (["evaluate", "{unet}", "--data", "{edges}"], "masks of one class are 0 and 255 (or 1), got the values [0, 3]"),
     ],
 )
 def test_errors_of_segmentation_are_one_line(arguments, message, unet, tmp_path, run):
@@ -285,6 +287,9 @@ def test_errors_of_segmentation_are_one_line(arguments, message, unet, tmp_path,
                 Image.new("L", shape).save(tmp_path / name / kind / f"{stem}.png")
     np.savez(tmp_path / "lengths.npz", images=np.zeros((2, 8, 8)), masks=np.zeros((1, 8, 8)))
     np.savez(tmp_path / "none.npz", images=np.zeros((2, 8, 8)))
+    edges = np.where(np.arange(64).reshape(1, 8, 8) == 9, 3, 0)
+    for name, masks in (("floats", np.full((1, 8, 8), np.nan, "float32")), ("edges", edges)):
+        np.savez(tmp_path / f"{name}.npz", images=np.zeros((1, 8, 8), "uint8"), masks=masks)
     places = {
         "unet": unet,
         "here": tmp_path,
@@ -292,7 +297,7 @@ def test_errors_of_segmentation_are_one_line(arguments, message, unet, tmp_path,
         "same": tmp_path / "other" / "good.png",
         **{name: tmp_path / f"{name}.png" for name in ("good", "odd")},
         **{name: tmp_path / name for name in ("alone", "shapes")},
-        **{name: tmp_path / f"{name}.npz" for name in ("lengths", "none")},
+        **{name: tmp_path / f"{name}.npz" for name in ("lengths", "none", "floats", "edges")},
     }
     _fails(run, [a.format(**places) for a in arguments], message)
     assert not (tmp_path / "new").exists(), "nothing is begun"

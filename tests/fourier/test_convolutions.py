@@ -263,6 +263,14 @@ def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
     assert not _chosen(512, 512, (3, 3))
 
 
+def test_auto_is_dense_in_one_dimension_on_jax(monkeypatch):
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    line = get_group("PM", 1)
+    for size in ((1,), (9,)):
+        chosen = is_faster(line, line, size, (1,), 1024, 1024, "float32")
+        assert chosen == (keras.backend.backend() != "jax")
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 3)])
 def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     backend = keras.backend.backend()

@@ -50,6 +50,7 @@ def test_forms(preprocess, form):
         (np.full((28, 28), 256), "values 0 to 255"),
         (np.full((28, 28), np.nan), "values 0 to 255, got nan"),
         (np.full((28, 28), "a"), "Images are numbers"),
+        (np.full((28, 28), 1j), "Images are numbers"),
         (np.full((28, 28), 0.5), "values 0 to 255, got float64 values up to 0.5, as if they were scaled already"),
         (np.eye(28), "as if they were scaled already"),
         (np.full((28, 28), True), "values 0 to 255, got bool values up to True, .* multiply them by 255"),
@@ -58,6 +59,15 @@ def test_forms(preprocess, form):
 def test_wrong_images(preprocess, images, message):
     with pytest.raises(ValueError, match=message):
         preprocess(images)
+
+
+@pytest.mark.parametrize("kind", ["float32", bool])
+def test_a_scaled_file_beside_one_that_is_not_is_found(preprocess, kind, tmp_path):
+    digit = digits()[0][0].reshape(28, 28)
+    Image.fromarray(digit).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", (digit / 255).astype(kind))
+    with pytest.raises(ValueError, match=r"b\.npy': Images have values 0 to 255, .* as if they were scaled already"):
+        preprocess.read([tmp_path / "a.png", tmp_path / "b.npy"])
 
 
 def test_dark_images_are_none_that_are_scaled(preprocess):

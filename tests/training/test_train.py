@@ -13,7 +13,7 @@ from keras import ops
 from groco.layers import GlobalGroupAveragePooling2D, GroupBatchNormalization, GroupConv2D
 from groco.models import create_model, list_models
 from groco.pretrained.manifest import parse_manifest
-from training import checkpoints, evaluate, make_zoo, tasks, train
+from training import checkpoints, devices, evaluate, make_zoo, tasks, train
 from training import results as training_results
 from training.batches import Batches
 from training.config import list_configs, load_config, recipe
@@ -393,6 +393,48 @@ def test_a_run_that_is_refused_leaves_no_folder(tmp_path, capsys):
     assert train.main(["z2cnn_rotmnist", *arguments]) == 1
     assert "There is no file or folder" in capsys.readouterr().err
     assert list((tmp_path / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("precision=float7", "precision is the name of a dtype policy, got 'float7'"),
+        ("augment=[['crop', {'size': -3}]]", "a window of -3 points does not fit inputs of 28 x 28"),
+        ("augment=[['elastic', {'size': 0}]]", "a window of 0 pixels does not fit images of 28 x 28"),
+        ("augment=[['crop', {'size': 21}]]", "z2cnn takes inputs (28, 28, 1), not (21, 21, 1), as they are"),
+        ("model_args={'input_shape': (28, 28, 2)}", "z2cnn takes inputs (28, 28, 2), not (28, 28, 1), as they are"),
+    ],
+)
+def test_what_the_net_does_not_take_is_refused_before_anything_is_written(
+    change, message, mnist_file, small, tmp_path, capsys
+):
+    arguments = ["--runs", str(tmp_path / "runs"), "--data", str(mnist_file), "--set", change]
+    assert train.main(["z2cnn_rotmnist", *arguments]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not (tmp_path / "runs").exists() or list((tmp_path / "runs").iterdir()) == []
+
+
+def test_averages_that_the_optimizer_asks_for_have_their_statistics_too(mnist_file, small, tmp_path):
+    weights = []
+    for name, changes in (
+        ("a", ["ema_momentum=0.9"]),
+        ("b", ["optimizer.config.use_ema=True", "optimizer.config.ema_momentum=0.9"]),
+    ):
+        train.run(_config("z2cnn_rotmnist", "epochs=1", *changes), 0, tmp_path / name, str(mnist_file))
+        weights.append(keras.saving.load_model(tmp_path / name / "final.keras", compile=False).get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "name", ["p4m_resnet44_cifar10", "resnet44_cifar10", "p4m_allcnn_cifar10", "z2_allcnn_cifar10"]
+)
+@pytest.mark.parametrize("number", [2, 4, 8])
+def test_batches_of_large_configs_can_be_shared(name, number):
+    cluster = devices.OneDevice()
+    cluster.replicas = number
+    cluster.check_batch_size(load_config(name)["batch_size"])
 
 
 def test_the_net_of_a_run_is_evaluated_again(unbroken, mnist_file, small, tmp_path, capsys):

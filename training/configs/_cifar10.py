@@ -44,31 +44,32 @@ RESNET: dict[str, Any] = {
 }
 
 
-def short(epochs: int) -> dict[str, Any]:
+def short(epochs: int, batch_size: int = 125) -> dict[str, Any]:
     """SGD with Nesterov momentum, one cycle, label smoothing, mirrors, crops, cutout, moving average of the weights.
 
-    The weight decay is that of wide residual nets (Zagoruyko & Komodakis 2016, arXiv 1605.07146). Batches of 125 share
-    out all images, so that XLA compiles one step.
+    The weight decay is that of wide residual nets (Zagoruyko & Komodakis 2016, arXiv 1605.07146). The learning rate is
+    proportional to the size of the batches, which shares out all images, so that XLA compiles one step.
     """
+    learning_rate = 0.1 * batch_size / 125
     warmup = max(1, epochs // 5)
     return {
         "dataset": "cifar10",
         "preprocess": "standardize_channels",
         "augment": [["flip", {}], ["pad_and_crop", {"pixels": 4}], ["cutout", {"size": 8}]],
-        "batch_size": 125,
+        "batch_size": batch_size,
         "epochs": epochs,
         "precision": "mixed_bfloat16",
         "label_smoothing": 0.1,
         "ema_momentum": 0.995,
         "optimizer": {
             "class_name": "SGD",
-            "config": {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
+            "config": {"learning_rate": learning_rate, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-3},
         },
         "schedule": {
             "class_name": "CosineDecay",
             "config": {
-                "initial_learning_rate": 0.004,
-                "warmup_target": 0.1,
+                "initial_learning_rate": learning_rate / 25,
+                "warmup_target": learning_rate,
                 "warmup_steps": warmup,
                 "decay_steps": epochs - warmup,
             },

@@ -1,7 +1,7 @@
 """ResNet-44 on CIFAR-10, the planar twin of p4m_resnet44_cifar10.
 
 Paper: 5.61 % error with its own recipe (Cohen & Welling 2016, arXiv 1602.07576).
-Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
+Recipe: the short one of training/configs/_cifar10.py, 60 epochs in batches of 200, which 2, 4 or 8 devices can share.
 Time: needs a GPU (KERAS_BACKEND=jax). Not run to its end yet.
 Command: python -m training.train resnet44_cifar10 --data FOLDER
 """
@@ -10,7 +10,7 @@ from training.configs._cifar10 import CARD, short
 from training.configs._common import COHEN
 
 CONFIG = {
-    **short(60),
+    **short(60, batch_size=200),
     "name": "resnet44.cifar10",
     "model": "resnet44",
     "paper": {**COHEN, "test_error": 5.61},
