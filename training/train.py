@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._errors import one_line
 from groco._hardware import hardware, versions
 from groco._precision import exact_float32
 from groco.models import create_model
@@ -232,8 +233,8 @@ def _check_takes(model: keras.Model, shape: tuple[int, ...]) -> None:
     try:
         model(keras.KerasTensor((1, *shape)))
     except ValueError as error:  # of sizes that it is to be known for
-        text = re.sub(r"\x1b\[\d*m|^Exception encountered when calling \S+", "", str(error))
-        what = " ".join(text.split("Arguments received by ")[0].split())
+        said = one_line(error).split(" Arguments received by ")[0]
+        what = re.sub(r"^Exception encountered when calling \S+ ", "", said)
         raise TrainingError(f"{model.name} does not take inputs {shape}, as they are when augmented: {what}") from None
 
 

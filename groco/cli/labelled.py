@@ -12,6 +12,8 @@ from groco.pretrained.files import sizes_of
 from groco.pretrained.labelled import (
     MASKS,
     are_numbers,
+    are_two_values,
+    check_whole_numbers,
     encode_labels,
     is_shown,
     list_files,
@@ -95,14 +97,12 @@ def _mask(mask: np.ndarray, size: tuple, preprocess, inverted: bool, where: str)
         raise CommandError(f"{where} has shape {mask.shape}, its image {size}")
     mask = resize_mask(mask, preprocess)
     classes = len(preprocess.classes)
-    if mask.dtype.kind not in "iub":
-        raise CommandError(f"{where}: the values of masks are whole numbers, got {mask.dtype}")
+    check_whole_numbers(mask, where)
     if classes == 1:
-        values = set(np.unique(mask).tolist())
-        if not (values <= {0, 1} or values <= {0, 255}):
-            raise CommandError(
-                f"{where}: masks of one class are 0 and 255 (or 1), got the values {sorted(values)[:10]}"
-            )
+        values = np.unique(mask)
+        if not are_two_values(values):
+            shown = values[:10].tolist()
+            raise CommandError(f"{where}: masks of one class are 0 and 255 (or 1), got the values {shown}")
         return (mask == 0) if inverted else (mask != 0)
     if inverted:
         raise CommandError(f"only masks of one class are inverted; the model has {', '.join(preprocess.classes)}")

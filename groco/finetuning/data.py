@@ -12,7 +12,9 @@ import numpy as np
 from groco.pretrained.files import sizes_of
 from groco.pretrained.labelled import (
     MASKS,
+    are_two_values,
     check_classes,
+    check_whole_numbers,
     encode_labels,
     is_shown,
     list_files,
@@ -231,12 +233,10 @@ def _fit_masks(masks, shapes: list[tuple[int, ...]], preprocess: Preprocessor, w
 
 def _encode_masks(masks: np.ndarray, classes, inverted: bool, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Indices of classes and their names; masks of two values are of one class and its background."""
-    if masks.dtype.kind not in "iub":
-        raise ValueError(f"{where}: the values of masks are whole numbers, got {masks.dtype}.")
+    check_whole_numbers(masks, where)
     values = np.unique(masks)
     names = None if classes is None else tuple(classes)
-    two_values = set(values.tolist()) <= {0, 255} or set(values.tolist()) <= {0, 1}
-    if two_values and (names is None or len(names) == 1):
+    if are_two_values(values) and (names is None or len(names) == 1):
         return ((masks == 0) if inverted else (masks > 0)).astype(np.uint8), names or ("foreground",)
     if inverted:
         raise ValueError(f"{where}: only masks of one class are inverted; they have 0 and 255 or 1, got {values[:10]}.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import keras
 
 from groco import layers
 from groco.groups import Group, GroupLike, get_group
+from groco.layers.base import is_int
 from groco.models.sizes import check_parities, take_multiples
 
 EXACT, PAPER = "exact", "paper"
@@ -129,6 +129,6 @@ def new_input(name: str, input_shape, rank: int = 2):
 
 def check_widths(widths, stages: int) -> tuple[int, ...]:
     widths = tuple(widths)
-    if len(widths) != stages or any(not isinstance(width, Integral) or width < 1 for width in widths):
+    if len(widths) != stages or any(not is_int(width) or width < 1 for width in widths):
         raise ValueError(f"widths are {stages} positive ints, one for each stage, got {widths}.")
     return tuple(int(width) for width in widths)

@@ -82,6 +82,18 @@ def read_mask(file: Path, rank: int) -> np.ndarray:
     return mask
 
 
+def check_whole_numbers(masks: np.ndarray, where: str) -> None:
+    """Raises ValueError that names `where` unless the values of masks are whole numbers."""
+    if masks.dtype.kind not in "iub":
+        raise ValueError(f"{where}: the values of masks are whole numbers, got {masks.dtype}.")
+
+
+def are_two_values(values: np.ndarray) -> bool:
+    """Whether the values of masks are those of one class and its background: 0 and 255, or 0 and 1."""
+    found = set(values.tolist())
+    return found <= {0, 255} or found <= {0, 1}
+
+
 def _values(image) -> np.ndarray:
     """Those of a mask of Pillow. Programs that reduce colours put white first, or black."""
     if image.mode in ("LA", "RGBA"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from groco._errors import one_line
 from groco.surgery.plain import check_implementation, export_plain
 
 # How the path of each format ends.
@@ -156,8 +157,7 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
         ) from None
     except Exception as error:
         missing = re.search("TF Select ops: (.*)", str(error))
-        words = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()  # colours of a terminal
-        reason = f"it has no {missing[1]}" if missing else " ".join(words)[:300]
+        reason = f"it has no {missing[1]}" if missing else one_line(error)[:300]
         if _is_of_any_size(plain) and keras.backend.backend() != "tensorflow" and not isinstance(error, OSError):
             reason = (
                 f"it takes any size; build it for a known input_shape, or set KERAS_BACKEND to tensorflow ({reason})"

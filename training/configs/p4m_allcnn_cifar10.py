@@ -8,15 +8,12 @@ Command: python -m training.train p4m_allcnn_cifar10 --data FOLDER
 """
 
 from training.configs._cifar10 import CARD, short
-from training.configs._common import COHEN
+from training.configs._common import COHEN, INVARIANT_ON_P4M
 
 CONFIG = {
     **short(60, batch_size=200),
     "name": "p4m_allcnn.cifar10",
     "model": "p4m_allcnn",
     "paper": {**COHEN, "test_error": 7.04},
-    "card": {
-        **CARD,
-        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",
-    },
+    "card": {**CARD, "about": INVARIANT_ON_P4M},
 }

@@ -9,6 +9,7 @@ Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 """
 
 from training.configs._cifar10 import CARD, short
+from training.configs._common import INVARIANT_ON_P4M
 
 CONFIG = {
     **short(60),
@@ -16,8 +17,5 @@ CONFIG = {
     "model": "p4m_resnet20",
     "model_args": {"widths": (6, 11, 22), "features": 64},
     "paper": None,
-    "card": {
-        **CARD,
-        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",
-    },
+    "card": {**CARD, "about": INVARIANT_ON_P4M},
 }

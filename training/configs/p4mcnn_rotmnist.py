@@ -6,6 +6,7 @@ Time: 54 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other co
 Command: python -m training.train p4mcnn_rotmnist
 """
 
+from training.configs._common import INVARIANT_ON_P4M
 from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
@@ -15,7 +16,7 @@ CONFIG = {
     "paper": None,
     "card": {
         **CARD,
-        "about": "Its logits do not change when the image is turned by 90, 180 or 270 degrees or mirrored.",
+        "about": INVARIANT_ON_P4M,
         "paper_data": "original rotated MNIST (test), 50,000 examples",
     },
 }

@@ -8,6 +8,7 @@ Command: python -m training.train resnet20_cifar10 --data FOLDER
 """
 
 from training.configs._cifar10 import CARD, short
+from training.configs._common import PLANAR_NET
 
 CONFIG = {
     **short(60),
@@ -15,5 +16,5 @@ CONFIG = {
     "model": "resnet20",
     "model_args": {"widths": (16, 32, 64)},
     "paper": None,
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }

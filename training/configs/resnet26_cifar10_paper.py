@@ -7,7 +7,7 @@ Command: python -m training.train resnet26_cifar10_paper --data FOLDER
 """
 
 from training.configs._cifar10 import CARD, RESNET
-from training.configs._common import COHEN
+from training.configs._common import COHEN, PLANAR_NET
 
 CONFIG = {
     **RESNET,
@@ -15,5 +15,5 @@ CONFIG = {
     "model": "resnet26",
     "model_args": {"form": "paper"},
     "paper": {**COHEN, "test_error": 5.27},
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }

@@ -7,12 +7,12 @@ Command: python -m training.train resnet44_cifar10 --data FOLDER
 """
 
 from training.configs._cifar10 import CARD, short
-from training.configs._common import COHEN
+from training.configs._common import COHEN, PLANAR_NET
 
 CONFIG = {
     **short(60, batch_size=200),
     "name": "resnet44.cifar10",
     "model": "resnet44",
     "paper": {**COHEN, "test_error": 5.61},
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }

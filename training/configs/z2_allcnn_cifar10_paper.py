@@ -7,7 +7,7 @@ Command: python -m training.train z2_allcnn_cifar10_paper --data FOLDER
 """
 
 from training.configs._cifar10 import ALLCNN, CARD
-from training.configs._common import COHEN
+from training.configs._common import COHEN, PLANAR_NET
 
 CONFIG = {
     **ALLCNN,
@@ -15,5 +15,5 @@ CONFIG = {
     "model": "z2_allcnn",
     "model_args": {"form": "paper"},
     "paper": {**COHEN, "test_error": 8.86},
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }

@@ -7,7 +7,7 @@ Time: 44 minutes on 2 cores of a CPU with TensorFlow (Keras 3.15), shared with o
 Command: python -m training.train z2cnn_rotmnist
 """
 
-from training.configs._common import COHEN
+from training.configs._common import COHEN, PLANAR_NET
 from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
@@ -16,5 +16,5 @@ CONFIG = {
     "model": "z2cnn",
     "epochs": 300,
     "paper": {**COHEN, "test_error": 5.03, "std": 0.20},
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }

@@ -7,7 +7,7 @@ Time: 1 to 3 minutes on one core of a CPU with TensorFlow (Keras 3.15), the othe
 Command: python -m training.train z2cnn_short_rotmnist --set train_examples=1000 --set examples_per_epoch=6000
 """
 
-from training.configs._common import adam_to_zero
+from training.configs._common import PLANAR_NET, adam_to_zero
 from training.configs._rotmnist import CARD, RECIPE
 
 CONFIG = {
@@ -16,5 +16,5 @@ CONFIG = {
     "model": "z2cnn",
     **adam_to_zero(epochs=20, learning_rate=1e-2),
     "paper": None,
-    "card": {**CARD, "about": "A planar net, for comparison: its answers change when the image is turned."},
+    "card": {**CARD, "about": PLANAR_NET},
 }
