@@ -87,18 +87,17 @@ class BaseGroupConv(ChoiceOfImplementation):
         channels = self.kernel.shape[-2] * self.groups  # those of the signal may not be known
         shape = (self.kernel_size, self.strides, channels, self.filters, self.groups)
         if group_in is not None and self._is_fourier(group_in, self.subgroup, *shape, grid=self._output_grid(signal)):
-            outputs = self._fourier_conv(signal, self.kernel)
-        else:
-            outputs = self._dense_conv(signal, group_in)
-        return self._finish(outputs)
+            return self._finish(self._fourier_conv(signal, self.kernel))
+        return self._activate(self._dense_conv(signal, group_in))
 
     def _dense_conv(self, signal, group_in: Group | None):
-        """The ordinary convolution with the expanded kernel."""
+        """The ordinary convolution with the expanded kernel, and the bias."""
         if group_in is not None:
             signal = self._merge_group_axis(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)
         kernel = expand_kernel(self.kernel, group_in, self.subgroup, self.groups)
-        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
+        bias = self._spread_bias(self.subgroup.order, self.groups)
+        outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate, bias)
         return self._split_group_axis(outputs)
 
     def _merge_group_axis(self, signal):

@@ -15,9 +15,11 @@ from keras import ops
 
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
+from groco.layers import on_torch
 from groco.layers.base import AXIS_NAMES, is_judged, merge_last_axes, split_last_axis
 from groco.layers.checked import checked
 from groco.layers.conv import BaseGroupConv
+from groco.layers.convolve import convolve
 
 
 class BaseGroupConvTranspose(BaseGroupConv):
@@ -113,19 +115,16 @@ class BaseGroupConvTranspose(BaseGroupConv):
 
     def _transpose(self, inputs, kernel):
         """The full transposed convolution: (size - 1) * stride + window points on each axis."""
+        if max(self.dilation_rate) == 1 and keras.backend.backend() == "torch":
+            return on_torch.conv_transpose(inputs, kernel, self.strides)
         if max(self.dilation_rate) == 1:
             return ops.conv_transpose(
                 inputs, kernel, strides=self.strides, padding="valid", output_padding=0, data_format="channels_last"
             )
         # Strides are 1 here, so it is a convolution with the reversed kernel, which TensorFlow can dilate on a CPU.
         margins = [(window - 1, window - 1) for window in self._windows]
-        return ops.conv(
-            ops.pad(inputs, ((0, 0), *margins, (0, 0))),
-            ops.swapaxes(ops.flip(kernel, axis=tuple(range(self.rank))), -1, -2),
-            padding="valid",
-            data_format="channels_last",
-            dilation_rate=self.dilation_rate,
-        )
+        kernel = ops.swapaxes(ops.flip(kernel, axis=tuple(range(self.rank))), -1, -2)
+        return convolve(ops.pad(inputs, ((0, 0), *margins, (0, 0))), kernel, self.strides, "valid", self.dilation_rate)
 
     def _crop(self, inputs, group: Group):
         """Cuts the output out of the full transposed convolution, (batch, *spatial, channels)."""

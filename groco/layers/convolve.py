@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from groco.layers import on_torch
 
-def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1):
-    """`keras.ops.conv` of (batch, *spatial, channels) with (*kernel_size, channels, filters).
+
+def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1, bias=None):
+    """`keras.ops.conv` of (batch, *spatial, channels) with (*kernel_size, channels, filters), plus a bias of (filters,).
 
     Where an axis has room for one window only, or the window is a single point, the stride is left to the choice of the
     points that are read. The numbers are the same, and backends go wrong with such strides: the bfloat16 convolution of
@@ -24,9 +26,12 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1):
             steps.append(stride if window == 1 and not alone else 1)
             left.append(1 if alone or window == 1 else stride)
         inputs, strides = every(inputs[(slice(None), *taken)], steps), tuple(left)
-    return ops.conv(
+    if keras.backend.backend() == "torch":
+        return on_torch.convolve(inputs, kernel, strides, padding, dilation_rate, bias)
+    outputs = ops.conv(
         inputs, kernel, strides=strides, padding=padding, data_format="channels_last", dilation_rate=dilation_rate
     )
+    return outputs if bias is None else ops.add(outputs, bias)
 
 
 def every(inputs, steps: Sequence[int]):

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from groco.groups import Group, GroupLike
+from groco.layers import on_torch
 from groco.layers.base import GroupLayer, is_judged, merge_last_axes, split_last_axis
 
 
@@ -146,6 +147,8 @@ class BaseGroupMaxPooling(BaseGroupPooling):
         inputs, padding = self._pad_windows(inputs, self.pool_size, self.strides, value=least, leave_same=False)
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.maximum)
+        if keras.backend.backend() == "torch":
+            return on_torch.max_pool(inputs, self.pool_size, self.strides)
         return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")
 
 
@@ -165,6 +168,8 @@ class BaseGroupAveragePooling(BaseGroupPooling):
     def _average(self, inputs):
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, operator.add) / math.prod(self.pool_size)
+        if keras.backend.backend() == "torch":
+            return on_torch.average_pool(inputs, self.pool_size, self.strides)
         return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
 
 
