@@ -97,6 +97,11 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64"
         dtype = "float64" if double else keras.backend.result_type(inputs.dtype, "float32")
         signal = ops.cast(inputs, dtype)
+        offset = ops.cast(self.beta, dtype) if self.center else None
+        scale = ops.cast(self.gamma, dtype) if self.scale else None
+        if keras.backend.backend() == "torch" and mask is None and not (training and self.synchronized):
+            outputs = self._normalize_on_torch(signal, copies, scale, offset, training)
+            return ops.cast(outputs, self.compute_dtype)
         if copies > 1:
             signal = ops.reshape(signal, (*ops.shape(inputs)[:-2], copies * channels))
         if training:
@@ -114,11 +119,31 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
             repeat_channels(mean, copies),
             repeat_channels(variance, copies),
             axis=-1,
-            offset=repeat_channels(ops.cast(self.beta, dtype), copies) if self.center else None,
-            scale=repeat_channels(ops.cast(self.gamma, dtype), copies) if self.scale else None,
+            offset=None if offset is None else repeat_channels(offset, copies),
+            scale=None if scale is None else repeat_channels(scale, copies),
             epsilon=self.epsilon,
         )
         return ops.cast(ops.reshape(outputs, ops.shape(inputs)), self.compute_dtype)
+
+    def _normalize_on_torch(self, signal, copies: int, scale, offset, training: bool):
+        from groco.layers import on_torch
+
+        channels = signal.shape[-1]
+        rows = ops.reshape(signal, (-1, copies * channels))
+        if training:
+            scale = ops.ones(channels, signal.dtype) if scale is None else scale
+            offset = ops.zeros(channels, signal.dtype) if offset is None else offset
+            outputs, mean, variance = on_torch.joint_batch_norm(rows, scale, offset, self.epsilon)
+            self._follow(self.moving_mean, mean)
+            self._follow(self.moving_variance, variance)
+        else:
+            mean, variance = ops.cast(self.moving_mean, signal.dtype), ops.cast(self.moving_variance, signal.dtype)
+            mean, variance, scale, offset = (
+                None if values is None else repeat_channels(values, copies)
+                for values in (mean, variance, scale, offset)
+            )
+            outputs = on_torch.batch_norm(rows, mean, variance, scale, offset, self.epsilon)
+        return ops.reshape(outputs, signal.shape)
 
     def _follow(self, moving, value) -> None:
         moving.assign(moving * self.momentum + ops.cast(value, moving.dtype) * (1.0 - self.momentum))

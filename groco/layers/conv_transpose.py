@@ -15,7 +15,6 @@ from keras import ops
 
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
-from groco.layers import on_torch
 from groco.layers.base import AXIS_NAMES, is_judged, merge_last_axes, split_last_axis
 from groco.layers.checked import checked
 from groco.layers.conv import BaseGroupConv
@@ -116,6 +115,8 @@ class BaseGroupConvTranspose(BaseGroupConv):
     def _transpose(self, inputs, kernel):
         """The full transposed convolution: (size - 1) * stride + window points on each axis."""
         if max(self.dilation_rate) == 1 and keras.backend.backend() == "torch":
+            from groco.layers import on_torch
+
             return on_torch.conv_transpose(inputs, kernel, self.strides)
         if max(self.dilation_rate) == 1:
             return ops.conv_transpose(

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from groco.layers import on_torch
-
 
 def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1, bias=None):
-    """`keras.ops.conv` of (batch, *spatial, channels) with (*kernel_size, channels, filters), plus a bias of (filters,).
+    """`keras.ops.conv` of (batch, *spatial, channels) with (*kernel_size, channels, filters), and a bias.
 
     Where an axis has room for one window only, or the window is a single point, the stride is left to the choice of the
     points that are read. The numbers are the same, and backends go wrong with such strides: the bfloat16 convolution of
@@ -27,6 +25,8 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1, b
             left.append(1 if alone or window == 1 else stride)
         inputs, strides = every(inputs[(slice(None), *taken)], steps), tuple(left)
     if keras.backend.backend() == "torch":
+        from groco.layers import on_torch
+
         return on_torch.convolve(inputs, kernel, strides, padding, dilation_rate, bias)
     outputs = ops.conv(
         inputs, kernel, strides=strides, padding=padding, data_format="channels_last", dilation_rate=dilation_rate

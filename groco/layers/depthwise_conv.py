@@ -11,7 +11,6 @@ from keras import ops
 
 from groco.groups import GroupLike
 from groco.kernels import expand_kernel
-from groco.layers import on_torch
 from groco.layers.base import merge_last_axes, split_last_axis
 from groco.layers.convolve import convolve
 from groco.layers.weighted import WeightedGroupLayer
@@ -221,6 +220,8 @@ def _axes_of_backend(strides) -> int:
 
 def _depthwise_conv_of_backend(inputs, kernel, strides, padding, dilation_rate):
     if keras.backend.backend() == "torch":
+        from groco.layers import on_torch
+
         kernel = ops.reshape(kernel, (*kernel.shape[:-2], 1, -1))
         return on_torch.convolve(inputs, kernel, strides, padding, dilation_rate)
     return ops.depthwise_conv(

@@ -7,9 +7,14 @@ CPU layers take 0.1 to 0.9 times as long so (docs/benchmarks.md).
 
 from __future__ import annotations
 
+import torch
 from keras import ops
+from torch.nn import functional
 
 from groco.layers.padding import total_padding
+
+TINY = 1e-12  # added to a variance that may be 0, before it is known what else is added to it
+MOST_COLUMNS, FEWEST_ROWS = 2048, 64  # of a block of points, over which statistics are taken by themselves
 
 
 def convolve(inputs, kernel, strides, padding: str, dilation_rate, bias=None):
@@ -25,8 +30,6 @@ def convolve(inputs, kernel, strides, padding: str, dilation_rate, bias=None):
     Returns:
         (batch, *new_spatial, filters).
     """
-    from torch.nn import functional
-
     inputs, kernel = ops.convert_to_tensor(inputs), ops.convert_to_tensor(kernel)
     bias = None if bias is None else ops.convert_to_tensor(bias)
     rank = len(inputs.shape) - 2
@@ -49,8 +52,6 @@ def convolve(inputs, kernel, strides, padding: str, dilation_rate, bias=None):
 
 def conv_transpose(inputs, kernel, strides):
     """The full transposed convolution of (batch, *spatial, channels) with (*kernel_size, filters, channels)."""
-    from torch.nn import functional
-
     inputs, kernel = ops.convert_to_tensor(inputs), ops.convert_to_tensor(kernel)
     functions = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
     function = functions[len(inputs.shape) - 3]
@@ -59,18 +60,81 @@ def conv_transpose(inputs, kernel, strides):
 
 def max_pool(inputs, pool_size, strides):
     """`keras.ops.max_pool` of (batch, *spatial, channels), without padding."""
-    from torch.nn import functional
-
     functions = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
     return functions[len(inputs.shape) - 3](inputs.movedim(-1, 1), pool_size, strides).movedim(1, -1)
 
 
 def average_pool(inputs, pool_size, strides):
     """`keras.ops.average_pool` of (batch, *spatial, channels), without padding."""
-    from torch.nn import functional
-
     functions = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
     return functions[len(inputs.shape) - 3](inputs.movedim(-1, 1), pool_size, strides).movedim(1, -1)
+
+
+def batch_norm(rows, mean, variance, gamma, beta, epsilon: float):
+    """(points, channels), normalised by given statistics of the channels; `gamma` and `beta` may be None."""
+    return functional.batch_norm(rows, mean, variance, gamma, beta, False, 0.0, epsilon)
+
+
+def joint_batch_norm(rows, gamma, beta, epsilon: float):
+    """(points, copies channels), normalised by the statistics of each channel over points and copies.
+
+    Args:
+        rows: (points, copies channels).
+        gamma, beta: (channels,).
+        epsilon: added to the variance.
+
+    Returns:
+        The outputs, and mean and variance of the channels, through which no gradients go.
+    """
+    points, columns = rows.shape
+    blocks = 1  # of points are more copies: sums over fewer rows keep more digits, and are faster
+    while isinstance(points, int) and points % (2 * blocks) == 0 and points >= 2 * blocks * FEWEST_ROWS:
+        if 2 * blocks * columns > MOST_COLUMNS:
+            break
+        blocks *= 2
+    outputs, mean, variance = _JointBatchNorm.apply(rows.reshape(-1, blocks * columns), gamma, beta, epsilon)
+    return outputs.reshape(rows.shape), mean, variance
+
+
+class _JointBatchNorm(torch.autograd.Function):
+    """Normalises the copies by themselves, in PyTorch's own two passes, and then scales and shifts them to one another.
+
+    Its own operations, differentiated, take three times as long, and its variance, E[x^2] - E[x]^2, loses digits.
+    """
+
+    @staticmethod
+    def forward(rows, gamma, beta, epsilon):
+        outputs, means, inverse = torch.native_batch_norm(rows, None, None, None, None, True, 0.0, TINY)
+        means, inverse = (values.reshape(-1, gamma.shape[0]) for values in (means, inverse))
+        mean = means.mean(0)
+        variance = (inverse.pow(-2) - TINY).mean(0) + means.var(0, correction=0)
+        factor = gamma * (variance + epsilon).rsqrt()
+        shift = (means - mean) * factor + beta
+        outputs = torch.addcmul(shift.reshape(-1), outputs, (factor / inverse).reshape(-1), out=outputs)
+        return outputs, mean, variance
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        rows, gamma, _, ctx.epsilon = inputs
+        _, mean, variance = output
+        ctx.save_for_backward(rows, gamma, mean, variance)
+        ctx.mark_non_differentiable(mean, variance)
+
+    @staticmethod
+    def backward(ctx, gradient, *_):
+        """With x^ = (x - mean) / s and means over the points: dx = gamma / s (dy - E[dy] - x^ E[dy x^])."""
+        rows, gamma, mean, variance = ctx.saved_tensors
+        copies = rows.shape[1] // gamma.shape[0]
+        spread = [values.repeat(copies) for values in (gamma, mean, variance)]
+        by_rows, *by_weights = torch.ops.aten.native_batch_norm_backward(
+            gradient, rows, *spread, None, None, False, ctx.epsilon, [True, True, True]
+        )
+        by_gamma, by_beta = (values.reshape(copies, -1).sum(0) for values in by_weights)
+        inverse = (variance + ctx.epsilon).rsqrt()
+        factor = -gamma * inverse / (rows.shape[0] * copies)
+        slope, offset = factor * inverse * by_gamma, factor * by_beta
+        by_rows = (rows - spread[1]).mul(slope.repeat(copies)).add(offset.repeat(copies)).add(by_rows)
+        return by_rows, by_gamma, by_beta, None
 
 
 def _filters_first(kernel):

@@ -12,7 +12,6 @@ import numpy as np
 from keras import ops
 
 from groco.groups import Group, GroupLike
-from groco.layers import on_torch
 from groco.layers.base import GroupLayer, is_judged, merge_last_axes, split_last_axis
 
 
@@ -148,6 +147,8 @@ class BaseGroupMaxPooling(BaseGroupPooling):
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, ops.maximum)
         if keras.backend.backend() == "torch":
+            from groco.layers import on_torch
+
             return on_torch.max_pool(inputs, self.pool_size, self.strides)
         return ops.max_pool(inputs, self.pool_size, self.strides, padding, data_format="channels_last")
 
@@ -169,6 +170,8 @@ class BaseGroupAveragePooling(BaseGroupPooling):
         if _lacks_3d_pooling(inputs):
             return _pool_axis_by_axis(inputs, self.pool_size, self.strides, operator.add) / math.prod(self.pool_size)
         if keras.backend.backend() == "torch":
+            from groco.layers import on_torch
+
             return on_torch.average_pool(inputs, self.pool_size, self.strides)
         return ops.average_pool(inputs, self.pool_size, self.strides, "valid", data_format="channels_last")
 
