@@ -52,18 +52,24 @@ def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: 
 
     It calls the tensor itself, because Keras' functions take 20 to 30 microseconds each in eager mode.
     """
-    import torch
+    from groco.layers.on_torch import permuted_copies
 
     kernel = ops.convert_to_tensor(kernel)
     size = tuple(kernel.shape[: group_out.ndim])
     c_in, filters = kernel.shape[-2:]
     volume = math.prod(kernel.shape[:-2])
     order = group_out.order
-    index = kernel_rows(size, group_in, group_out).reshape(volume, order).T.reshape(-1)
     rows = kernel.reshape(volume, c_in, filters).swapaxes(1, 2).reshape(volume, filters * c_in)
-    rows = rows.index_select(0, torch.as_tensor(index, device=kernel.device))
+    rows = permuted_copies(rows, *_permutations(size, group_in, group_out))
     rows = rows.reshape(order, volume, groups, filters // groups, c_in).permute(2, 0, 3, 1, 4)
-    return rows.reshape(order * filters, *size, volume // math.prod(size) * c_in).moveaxis(0, -1)
+    return rows.reshape(order * filters, *size, volume // math.prod(size) * c_in).movedim(0, -1)
+
+
+@functools.lru_cache(maxsize=512)
+def _permutations(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
+    """(|group_out|, prod(size) |group_in|): for each element, how it permutes rows of the kernel, and the inverse."""
+    permutations = kernel_rows(size, group_in, group_out).reshape(-1, group_out.order).T
+    return permutations, np.argsort(permutations, axis=1)
 
 
 @functools.lru_cache(maxsize=512)

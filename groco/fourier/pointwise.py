@@ -11,7 +11,9 @@ each with channels besides. A row i is mapped by itself, and all alike: P4M cost
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -21,7 +23,12 @@ from groco.fourier.transform import transform_group_axis
 from groco.groups import Group
 
 
-def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
+def make_now(kernel, make: Callable[[Any], Any], name: str):
+    """`make(kernel)`: what layers may keep for the next call (`WeightedGroupLayer._prepare`) is made by the rule."""
+    return make(kernel)
+
+
+def pointwise_conv(signal, kernel, group_in: Group, group_out: Group, prepare=make_now):
     """The group convolution of kernel size 1, without bias.
 
     Args:
@@ -29,6 +36,7 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
         kernel: (|group_in|, channels, filters).
         group_in: the group on which the signal is given.
         group_out: the group on which the output is wanted, a subgroup of `group_in`.
+        prepare: `prepare(kernel, make, name)` gives `make(kernel)`.
 
     Returns:
         (..., |group_out|, filters), what the dense convolution with the expanded kernel gives.
@@ -39,8 +47,9 @@ def pointwise_conv(signal, kernel, group_in: Group, group_out: Group):
     leading = ops.shape(spectrum)[:-2]
     index = group_in.order // group_out.order
     parts = _split(spectrum, [count * dimension * index for count, dimension in plan.blocks], axis=-2)
+    blocks = prepare(kernel, lambda kernel: pointwise_blocks(kernel, plan), "blocks")
     outputs = []
-    for (count, dimension), part, block in zip(plan.blocks, parts, pointwise_blocks(kernel, plan), strict=True):
+    for (count, dimension), part, block in zip(plan.blocks, parts, blocks, strict=True):
         output = ops.reshape(part, (-1, block.shape[0])) @ block
         outputs.append(ops.reshape(output, (*leading, count * dimension, filters)))
     return transform_group_axis(plan.backward, ops.concatenate(outputs, axis=-2))

@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from groco.fourier.pointwise import make_now
 from groco.fourier.transform import transform_group_axis
 from groco.groups import Group
 from groco.kernels import kernel_rows
 
 
-def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, strides, dilation_rate):
+def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, strides, dilation_rate, prepare=make_now):
     """The group convolution of a signal on the group, without bias.
 
     Args:
@@ -42,13 +43,14 @@ def split_conv(signal, kernel, group_in: Group, group_out: Group, paddings, stri
         paddings: (before, after) for each spatial axis; tensors only where the stride is above 1.
         strides: int per axis.
         dilation_rate: int per axis.
+        prepare: `prepare(kernel, make, name)` gives `make(kernel)`.
 
     Returns:
         (batch, *new_spatial, |group_out|, filters), what the dense convolution with the expanded kernel gives.
     """
     ndim = group_in.ndim
     plan = split_plan(group_in, group_out, tuple(kernel.shape[:ndim]), tuple(strides))
-    blocks = ops.unstack(split_blocks(kernel, plan))
+    blocks = prepare(kernel, lambda kernel: ops.unstack(split_blocks(kernel, plan)), "blocks")
     parts = transform_group_axis(plan.forward, signal)
     number = len(plan.characters)
     parts = ops.reshape(parts, (*ops.shape(parts)[:-2], number, group_in.order // number * kernel.shape[-2]))

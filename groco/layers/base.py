@@ -436,12 +436,17 @@ def repeat_channels(values, copies: int):
 def merge_last_axes(inputs):
     """(..., a, b) -> (..., a b)."""
     shape = ops.shape(inputs)
-    return ops.reshape(inputs, (*shape[:-2], shape[-2] * shape[-1]))
+    return reshape(inputs, (*shape[:-2], shape[-2] * shape[-1]))
 
 
 def split_last_axis(inputs, *lengths: int):
     """(..., a b) -> (..., a, b)."""
-    return ops.reshape(inputs, (*ops.shape(inputs)[:-1], *lengths))
+    return reshape(inputs, (*ops.shape(inputs)[:-1], *lengths))
+
+
+def reshape(inputs, shape):
+    """`keras.ops.reshape` of a tensor, which takes 20 to 30 microseconds more on PyTorch, as all functions of Keras."""
+    return inputs.reshape(shape) if keras.backend.backend() == "torch" else ops.reshape(inputs, shape)
 
 
 def is_judged(size) -> bool:

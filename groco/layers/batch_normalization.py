@@ -77,13 +77,13 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         # Keras' own computes float64 in single precision on PyTorch and JAX, takes masks for channels last, is slow on
-        # many axes, and on TensorFlow its statistics of them lose digits.
+        # many axes, and its statistics lose digits on TensorFlow where there are many axes, and on PyTorch.
         training = bool(training and self.trainable)
         mask = mask if training else None
         double = keras.backend.standardize_dtype(inputs.dtype) == "float64" and not self.synchronized
-        inexact = training and keras.backend.backend() == "tensorflow"
-        many = len(inputs.shape) > 3 and (self.axis == -1 or inexact)
-        if mask is None and not (double or many):
+        many = len(inputs.shape) > 3
+        inexact = training and {"tensorflow": many, "torch": not self.synchronized}.get(keras.backend.backend(), False)
+        if mask is None and not (double or inexact or (many and self.axis == -1)):
             return super().call(inputs, training=training)
         if self.axis == -1:
             return self._normalize(inputs, training, mask)

@@ -95,7 +95,7 @@ class BaseGroupConv(ChoiceOfImplementation):
         if group_in is not None:
             signal = self._merge_group_axis(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)
-        kernel = expand_kernel(self.kernel, group_in, self.subgroup, self.groups)
+        kernel = self._prepare(self.kernel, lambda kernel: expand_kernel(kernel, group_in, self.subgroup, self.groups))
         bias = self._spread_bias(self.subgroup.order, self.groups)
         outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate, bias)
         return self._split_group_axis(outputs)

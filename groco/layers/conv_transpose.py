@@ -109,8 +109,11 @@ class BaseGroupConvTranspose(BaseGroupConv):
     def _expanded_kernel(self, lifting: bool):
         """(*kernel_size, |group| filters, |subgroup| channels), or (*kernel_size, |group| filters, channels)."""
         if lifting:
-            return ops.swapaxes(expand_kernel(ops.swapaxes(self.kernel, -1, -2), None, self.group), -1, -2)
-        return expand_kernel(self.kernel, self.group, self.subgroup)
+            return self._prepare(
+                self.kernel,
+                lambda kernel: ops.swapaxes(expand_kernel(ops.swapaxes(kernel, -1, -2), None, self.group), -1, -2),
+            )
+        return self._prepare(self.kernel, lambda kernel: expand_kernel(kernel, self.group, self.subgroup))
 
     def _transpose(self, inputs, kernel):
         """The full transposed convolution: (size - 1) * stride + window points on each axis."""

@@ -11,6 +11,7 @@ from groco.fourier import pointwise_conv
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
+from groco.layers.base import reshape
 from groco.layers.implementations import ChoiceOfImplementation
 
 
@@ -152,18 +153,25 @@ class GroupDense(ChoiceOfImplementation):
         return channels
 
     def call(self, inputs):
-        signal = ops.cast(self._to_channels_last(inputs), self.compute_dtype)  # Keras leaves whole numbers as they are
+        signal = self._to_channels_last(inputs)
+        if keras.backend.standardize_dtype(signal.dtype) != self.compute_dtype:
+            signal = ops.cast(signal, self.compute_dtype)  # Keras leaves whole numbers as they are
         point = (1,) * self.rank  # the kernel is that of a convolution of size 1
         shape = (point, point, self.kernel.shape[-2], self.units)
         if self._is_fourier(self.group, self.subgroup, *shape, grid=signal.shape[:-2]):
-            outputs = pointwise_conv(signal, self.kernel, self.group, self.subgroup)
-        else:
-            # Two matrices: TensorFlow's einsum over two axes takes up to 30 times as long with its gradients.
-            kernel = expand_kernel(ops.reshape(self.kernel, point + self.kernel.shape), self.group, self.subgroup)
-            matrix = ops.reshape(kernel, kernel.shape[self.rank :])
-            fibres = ops.reshape(signal, (-1, matrix.shape[0]))
-            outputs = ops.reshape(fibres @ matrix, (*ops.shape(signal)[:-2], self.subgroup.order, self.units))
-        return self._finish(outputs)
+            return self._finish(pointwise_conv(signal, self.kernel, self.group, self.subgroup, self._prepare))
+        # Two matrices: TensorFlow's einsum over two axes takes up to 30 times as long with its gradients.
+        matrix = self._prepare(self.kernel, self._expanded_matrix)
+        outputs = reshape(signal, (-1, matrix.shape[0])) @ matrix
+        if self.bias is not None:
+            outputs = ops.add(outputs, self._spread_bias(self.subgroup.order))
+        return self._activate(reshape(outputs, (*ops.shape(signal)[:-2], self.subgroup.order, self.units)))
+
+    def _expanded_matrix(self, kernel):
+        """(|group| channels, |subgroup| units), from (|group|, channels, units)."""
+        kernel = ops.reshape(kernel, (1,) * self.rank + tuple(kernel.shape))
+        kernel = expand_kernel(kernel, self.group, self.subgroup)
+        return ops.reshape(kernel, kernel.shape[self.rank :])
 
     def compute_mask(self, inputs, mask=None):
         covers_group = mask is not None and len(mask.shape) > len(inputs.shape) - 2

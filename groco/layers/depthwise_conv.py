@@ -104,9 +104,14 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
         """The depthwise group convolution: -> (batch, *new_spatial, |subgroup|, channels depth_multiplier)."""
         lifting = len(signal.shape) == self.rank + 2
         order, channels = 1 if lifting else self.group.order, kernel.shape[-2]  # those of the signal may not be known
-        kernel = ops.reshape(kernel, (*kernel.shape[:-2], 1, channels * self.depth_multiplier))
-        kernel = expand_kernel(kernel, None if lifting else self.group, self.subgroup, groups=channels)
-        kernel = split_last_axis(kernel, channels, self.subgroup.order * self.depth_multiplier)
+        group = None if lifting else self.group
+
+        def expand(kernel):
+            kernel = ops.reshape(kernel, (*kernel.shape[:-2], 1, channels * self.depth_multiplier))
+            kernel = expand_kernel(kernel, group, self.subgroup, groups=channels)
+            return split_last_axis(kernel, channels, self.subgroup.order * self.depth_multiplier)
+
+        kernel = self._prepare(kernel, expand, "depthwise")
         outputs = self._convolve_channels(signal if lifting else merge_last_axes(signal), kernel, order)
         outputs = split_last_axis(outputs, channels, self.subgroup.order, self.depth_multiplier)
         return merge_last_axes(ops.swapaxes(outputs, -3, -2))

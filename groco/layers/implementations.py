@@ -74,13 +74,15 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         windows, strides = self._windows, self.strides
         signal, paddings = self._checked_paddings(signal, windows, strides)
         if max(windows) > 1:
-            return split_conv(signal, kernel, self.group, self.subgroup, paddings, strides, self.dilation_rate)
+            options = (paddings, strides, self.dilation_rate, self._prepare)
+            return split_conv(signal, kernel, self.group, self.subgroup, *options)
         if is_padded(paddings):
             signal = ops.pad(signal, ((0, 0), *paddings, (0, 0), (0, 0)))
         if max(strides) > 1:
             channels = signal.shape[-1]
             signal = split_last_axis(every(merge_last_axes(signal), strides), self.group.order, channels)
-        return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), self.group, self.subgroup)
+        kernel = ops.reshape(kernel, kernel.shape[self.rank :])
+        return pointwise_conv(signal, kernel, self.group, self.subgroup, self._prepare)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "implementation": self.implementation}

@@ -7,6 +7,10 @@ CPU layers take 0.1 to 0.9 times as long so (docs/benchmarks.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import torch
 from keras import ops
 from torch.nn import functional
@@ -124,6 +128,8 @@ class _JointBatchNorm(torch.autograd.Function):
     def backward(ctx, gradient, *_):
         """With x^ = (x - mean) / s and means over the points: dx = gamma / s (dy - E[dy] - x^ E[dy x^])."""
         rows, gamma, mean, variance = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated, and mean and variance with it
+            return *_differentiable_gradient(rows, gamma, gradient, ctx.epsilon), None
         copies = rows.shape[1] // gamma.shape[0]
         spread = [values.repeat(copies) for values in (gamma, mean, variance)]
         by_rows, *by_weights = torch.ops.aten.native_batch_norm_backward(
@@ -135,6 +141,90 @@ class _JointBatchNorm(torch.autograd.Function):
         slope, offset = factor * inverse * by_gamma, factor * by_beta
         by_rows = (rows - spread[1]).mul(slope.repeat(copies)).add(offset.repeat(copies)).add(by_rows)
         return by_rows, by_gamma, by_beta, None
+
+
+def _differentiable_gradient(rows, gamma, gradient, epsilon: float):
+    """The same as `_JointBatchNorm.backward` in operations that know their own gradients."""
+    signal, gradient = (values.reshape(-1, gamma.shape[0]) for values in (rows, gradient))
+    variance, mean = torch.var_mean(signal, 0, correction=0)
+    inverse = (variance + epsilon).rsqrt()
+    signal = (signal - mean) * inverse
+    by_gamma, by_beta = (gradient * signal).sum(0), gradient.sum(0)
+    by_rows = gamma * inverse * (gradient - (by_beta + signal * by_gamma) / signal.shape[0])
+    return by_rows.reshape(rows.shape), by_gamma, by_beta
+
+
+def permuted_copies(rows, permutations: np.ndarray, inverses: np.ndarray):
+    """Copies of rows, each with its own order of them.
+
+    Args:
+        rows: (n, numbers).
+        permutations: (copies, n): which row goes where.
+        inverses: (copies, n): their inverse permutations.
+
+    Returns:
+        (copies n, numbers).
+    """
+    first = np.arange(len(permutations))[:, None] * permutations.shape[1]
+    to, back = (torch.as_tensor(index.reshape(-1), device=rows.device) for index in (permutations, inverses + first))
+    return _PermutedCopies.apply(rows, to, back)
+
+
+class _PermutedCopies(torch.autograd.Function):
+    """A choice of rows whose gradient is one, too, and a sum; PyTorch's own adds row by row."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(rows, to, back):
+        return rows.index_select(0, to)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        rows, _, back = inputs
+        ctx.save_for_backward(back)
+        ctx.shape = rows.shape
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (back,) = ctx.saved_tensors
+        return gradient.index_select(0, back).reshape(-1, *ctx.shape).sum(0), None, None
+
+
+class Prepared:
+    """What a layer makes of its kernels, kept for inference.
+
+    PyTorch runs eagerly, and would make it anew at each call. What is kept is valid as long as the kernel has the
+    numbers that it was made of, with which it is compared, so that no way to change weights is missed. That is a small
+    part of the work: an expanded kernel has |G| times the numbers.
+    """
+
+    def __init__(self):
+        self._made = {}
+
+    def __call__(self, name: str, kernel, make: Callable[[Any], Any]):
+        """`make(kernel)`, kept by its name. Where gradients are wanted or something is traced nothing is kept."""
+        kernel = ops.convert_to_tensor(kernel)
+        if torch.is_grad_enabled():
+            self._made.pop(name, None)
+            return make(kernel)
+        if not _is_at_hand(kernel):
+            return make(kernel)
+        source, result = self._made.get(name, (None, None))
+        if source is None or source.dtype != kernel.dtype or not torch.equal(source, kernel):
+            result = make(kernel)
+            self._made[name] = kernel.clone(), result
+        return result
+
+
+def _is_at_hand(tensor) -> bool:
+    """Whether it has numbers, in the memory of the processor: to compare those of a GPU means to wait for it."""
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    try:
+        return tensor.data_ptr() != 0
+    except RuntimeError:  # it stands for others, as in torch.func.vmap
+        return False
 
 
 def _filters_first(kernel):

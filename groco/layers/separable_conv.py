@@ -121,15 +121,21 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         kernel, point = ops.convert_to_tensor(self.pointwise_kernel), (1,) * self.rank
         shape = (point, point, kernel.shape[-2], self.filters)
         if group is not None and self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
-            return pointwise_conv(signal, ops.reshape(kernel, kernel.shape[self.rank :]), group, self.subgroup)
+            kernel = ops.reshape(kernel, kernel.shape[self.rank :])
+            return pointwise_conv(signal, kernel, group, self.subgroup, self._prepare)
         signal = signal if group is None else merge_last_axes(signal)
-        outputs = convolve(signal, expand_kernel(kernel, group, self.subgroup), point)
+        kernel = self._prepare(kernel, lambda kernel: expand_kernel(kernel, group, self.subgroup))
+        outputs = convolve(signal, kernel, point)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
     def _spatial(self, signal):
         """Convolves the map of each filter f and each g in the subgroup with the kernel of f turned by g."""
         maps = self.subgroup.order * self.filters
-        kernel = split_last_axis(expand_kernel(self.depthwise_kernel, None, self.subgroup), maps, 1)
+        kernel = self._prepare(
+            self.depthwise_kernel,
+            lambda kernel: split_last_axis(expand_kernel(kernel, None, self.subgroup), maps, 1),
+            "depthwise",
+        )
         outputs = self._convolve_channels(merge_last_axes(signal), kernel, order=1)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
@@ -147,7 +153,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
                 return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)
-        kernel = expand_kernel(kernel, group, self.subgroup)
+        kernel = self._prepare(kernel, lambda kernel: expand_kernel(kernel, group, self.subgroup))
         outputs = convolve(signal, kernel, self.strides, padding, self.dilation_rate)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from groco.layers.base import GroupLayer, merge_last_axes, repeat_channels
+from groco.layers.base import GroupLayer, merge_last_axes, repeat_channels, reshape
 
 # They draw one number after the other, and of a shape only its last two axes and the product of the others matter.
 _DRAWS = (
@@ -30,6 +31,7 @@ class WeightedGroupLayer(GroupLayer):
 
     roles: tuple[str, ...] = ("kernel", "bias")
     bias: Any = None
+    _prepared: Any = None
 
     def _set_weight_options(self, activation, use_bias: bool, **options) -> None:
         """Keeps the activation and the options, for instance `kernel_initializer`, as objects of Keras."""
@@ -45,6 +47,19 @@ class WeightedGroupLayer(GroupLayer):
 
     def _add_bias(self, filters: int) -> None:
         self.bias = self._add_kernel((filters,), "bias", "bias") if self.use_bias else None
+
+    def _prepare(self, kernel, make: Callable[[Any], Any], name: str = "expanded"):
+        """`make(kernel)`, or what it made of the same kernel before, by a name for each that a layer makes.
+
+        That is kept on PyTorch alone. The others compile what they run, with weights as variables or arguments.
+        """
+        if keras.backend.backend() != "torch":
+            return make(kernel)
+        if self._prepared is None:
+            from groco.layers.on_torch import Prepared
+
+            self._prepared = Prepared()
+        return self._prepared(name, kernel, make)
 
     def _spread_bias(self, copies: int, groups: int = 1):
         """The bias as those of the channels of a convolution, (groups, copies, filters / groups) in one axis."""
@@ -63,7 +78,7 @@ class WeightedGroupLayer(GroupLayer):
         # long on TensorFlow, an inference of P4CNN 3 times as long on JAX. As rows of all elements and channels, whose
         # reshaping is free, they take as long as those of a plain layer.
         bias = self._spread_bias(outputs.shape[-2])
-        return self._activate(ops.reshape(ops.add(merge_last_axes(outputs), bias), ops.shape(outputs)))
+        return self._activate(reshape(ops.add(merge_last_axes(outputs), bias), ops.shape(outputs)))
 
     def _activate(self, outputs):
         """The activation of (..., channels), in the layer's format.

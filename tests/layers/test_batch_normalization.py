@@ -58,9 +58,13 @@ def test_is_the_definition(shape, center, scale, rng):
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_statistics_keep_their_digits(data_format, rng):
-    """Over as many values as a large layer has, where a plain sum in float32 is wrong in the fourth digit."""
-    inputs = _batch(rng, (64, 32, 32, 8, 3)).astype("float32")
+@pytest.mark.parametrize(("mean", "tolerance"), [(0.0, 2e-5), (1000.0, 1e-3)])
+def test_statistics_keep_their_digits(data_format, mean, tolerance, rng):
+    """Over as many values as a large layer has, where a plain sum in float32 is wrong in the fourth digit.
+
+    Where the mean is a thousand deviations, E[x^2] - E[x]^2 has no right digit left.
+    """
+    inputs = (mean + _batch(rng, (64, 32, 32, 8, 3))).astype("float32")
     layer = GroupBatchNormalization(epsilon=EPSILON, data_format=data_format)
     if data_format == "channels_last":
         outputs = _numpy(layer(inputs, training=True))
@@ -69,7 +73,50 @@ def test_statistics_keep_their_digits(data_format, rng):
     exact = inputs.astype("float64")
     axes = (0, 1, 2, 3)
     expected = (exact - exact.mean(axes)) / np.sqrt(exact.var(axes) + EPSILON)
-    np.testing.assert_allclose(outputs, expected, atol=2e-5)
+    np.testing.assert_allclose(outputs, expected, atol=tolerance)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="only there the gradient is our own")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("center", "scale"), [(True, True), (False, False)])
+@pytest.mark.parametrize("shape", [(16, 16, 16, 4, 3), (3, 5, 7, 8, 2), (128, 4, 1), (1, 1, 1, 4, 2)])
+def test_gradient_on_torch(shape, center, scale, training, rng):
+    import torch
+
+    signal, weights = _batch(rng, shape), rng.normal(size=shape)
+    gradients, start = [], None
+    for dtype in ("float64", "float32"):
+        layer = GroupBatchNormalization(epsilon=EPSILON, center=center, scale=scale, dtype=dtype, **RANDOM)
+        layer.build(shape)
+        start = layer.get_weights() if start is None else start
+        layer.set_weights(start)
+        inputs = torch.tensor(signal, dtype=getattr(torch, dtype), requires_grad=True)
+        by = [inputs, *(w.value for w in layer.trainable_weights)]
+        if dtype == "float64":
+            mean, variance = layer.moving_mean.value, layer.moving_variance.value
+            if training:
+                axes = tuple(range(len(shape) - 1))
+                mean, variance = inputs.mean(axes), inputs.var(axes, correction=0)
+            outputs = (inputs - mean) / torch.sqrt(variance + EPSILON)
+            outputs = outputs * layer.gamma.value if scale else outputs
+            outputs = outputs + layer.beta.value if center else outputs
+        else:
+            outputs = layer(inputs, training=training)
+        loss = (outputs * torch.tensor(weights, dtype=outputs.dtype)).sum()
+        gradients.append([_numpy(g) for g in torch.autograd.grad(loss, by)])
+    for exact, found in zip(*gradients, strict=True):
+        np.testing.assert_allclose(found, exact, atol=1e-5 * max(1.0, np.abs(exact).max()))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="only there the gradient is our own")
+def test_second_derivatives_on_torch(rng):
+    import torch
+
+    from groco.layers.on_torch import joint_batch_norm
+
+    rows = torch.tensor(_batch(rng, (6, 4)), requires_grad=True)
+    gamma, beta = (torch.tensor(rng.normal(size=2), requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradgradcheck(lambda *args: joint_batch_norm(*args, EPSILON)[0], (rows, gamma, beta))
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -1,0 +1,137 @@
+"""What layers keep of their kernels for inference: the outputs are those of the weights that they have, always."""
+
+import keras
+import numpy as np
+import pytest
+
+from groco import layers
+
+IS_TORCH = keras.backend.backend() == "torch"
+CASES = {
+    "lifting": (lambda: layers.GroupConv2D(3, 3, group="P4M"), (7, 7, 2)),
+    "dense": (lambda: layers.GroupConv2D(3, 3, group="P4M", implementation="dense"), (7, 7, 8, 2)),
+    "fourier": (lambda: layers.GroupConv2D(3, 3, group="P4M", implementation="fourier"), (7, 7, 8, 2)),
+    "pointwise": (lambda: layers.GroupConv2D(3, 1, group="P4M", implementation="fourier"), (7, 7, 8, 2)),
+    "subgroup": (lambda: layers.GroupConv3D(2, 3, group="O", subgroup="D4", implementation="dense"), (4, 4, 4, 24, 2)),
+    "transposed": (lambda: layers.GroupConv2DTranspose(3, 2, strides=2, group="P4"), (5, 5, 4, 2)),
+    "transposed lifting": (lambda: layers.GroupConv2DTranspose(3, 2, strides=2, group="P4"), (5, 5, 2)),
+    "depthwise": (lambda: layers.DepthwiseGroupConv2D(3, group="P4"), (6, 6, 4, 2)),
+    "separable": (lambda: layers.SeparableGroupConv2D(3, 3, group="P4", factorization="depthwise"), (6, 6, 4, 2)),
+    "g": (lambda: layers.SeparableGroupConv2D(3, 3, group="P4", factorization="g"), (6, 6, 4, 2)),
+    "gc": (lambda: layers.SeparableGroupConv2D(3, 3, group="P4", factorization="gc"), (6, 6, 4, 2)),
+    "vectors": (lambda: layers.GroupDense(3, group="P4M", ndim=2, implementation="dense"), (8, 2)),
+    "vectors, fourier": (lambda: layers.GroupDense(3, group="P4M", ndim=2, implementation="fourier"), (8, 2)),
+}
+
+
+def _infer(layer, inputs):
+    if not IS_TORCH:
+        return keras.ops.convert_to_numpy(layer(inputs))
+    import torch
+
+    with torch.no_grad():
+        return keras.ops.convert_to_numpy(layer(inputs))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_follow_the_weights(case, rng):
+    make, shape = CASES[case]
+    inputs = rng.normal(size=(2, *shape)).astype("float32")
+    layer, fresh = make(), make()
+    fresh.build(inputs.shape)
+    first = _infer(layer, inputs)
+    np.testing.assert_array_equal(_infer(layer, inputs), first)
+    weights = [rng.normal(size=w.shape).astype("float32") for w in layer.weights]
+    ways = [lambda w, value: w.assign(value)]
+    if IS_TORCH:  # of which the last leaves no trace in the tensor's count of changes
+        import torch
+
+        ways.append(lambda w, value: w.value.detach().copy_(torch.as_tensor(value)))
+        ways.append(lambda w, value: w.value.data.copy_(torch.as_tensor(value)))
+    for scale, change in enumerate(ways, start=1):
+        for variable, value in zip(layer.weights, weights, strict=True):
+            change(variable, scale * value)
+        fresh.set_weights([scale * value for value in weights])
+        np.testing.assert_array_equal(_infer(layer, inputs), _infer(fresh, inputs))
+        assert not np.allclose(_infer(layer, inputs), first)
+
+
+def test_trains_after_inference_and_infers_after_training(rng):
+    layer = layers.GroupConv2D(2, 3, group="P4")
+    model = keras.Sequential([keras.Input((6, 6, 4, 2)), layer])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    inputs = rng.normal(size=(4, 6, 6, 4, 2)).astype("float32")
+    before, weights = model.predict(inputs, verbose=0), layer.get_weights()
+    model.fit(inputs, np.ones_like(before), epochs=2, verbose=0)
+    after = model.predict(inputs, verbose=0)
+    assert not np.allclose(before, after)
+    other = keras.models.clone_model(model)
+    other.set_weights(model.get_weights())
+    np.testing.assert_allclose(other.predict(inputs, verbose=0), after, atol=1e-6)
+    layer.set_weights(weights)
+    np.testing.assert_allclose(model.predict(inputs, verbose=0), before, atol=1e-6)
+
+
+@pytest.mark.skipif(not IS_TORCH, reason="the other backends keep nothing")
+class TestOnTorch:
+    @pytest.fixture
+    def made(self, monkeypatch):
+        """How often an expanded kernel is made."""
+        import groco.layers.conv
+
+        calls = []
+        expand = groco.layers.conv.expand_kernel
+        monkeypatch.setattr(groco.layers.conv, "expand_kernel", lambda *args: calls.append(1) or expand(*args))
+        return calls
+
+    def test_once_in_inference_each_time_with_gradients(self, made, rng):
+        import torch
+
+        layer = layers.GroupConv2D(2, 3, group="P4")
+        inputs = torch.tensor(rng.normal(size=(2, 6, 6, 4, 2)).astype("float32"))
+        layer.build(inputs.shape)
+        for _ in range(3):
+            with torch.no_grad():
+                layer(inputs)
+        assert len(made) == 1
+        layer(inputs)
+        layer(inputs)
+        assert len(made) == 3
+        with torch.inference_mode():
+            layer(inputs)
+            layer(inputs)
+        assert len(made) == 4
+        outputs = layer(inputs)  # what was kept is not part of it
+        (gradient,) = torch.autograd.grad(outputs.sum(), [layer.kernel.value])
+        assert float(gradient.abs().sum()) > 0
+
+    def test_by_precision(self, made, rng):
+        import torch
+
+        inputs = rng.normal(size=(2, 6, 6, 4, 2)).astype("float32")
+        layer = layers.GroupConv2D(2, 3, group="P4")
+        with torch.no_grad():
+            layer(inputs)
+            layer.dtype_policy = "mixed_bfloat16"
+            assert keras.backend.standardize_dtype(layer(inputs).dtype) == "bfloat16"
+            assert len(made) == 2
+
+    def test_many_kernels_at_once(self, rng):
+        """Under torch.func.vmap a kernel stands for several, of which nothing may be kept."""
+        import torch
+
+        layer = layers.GroupConv2D(2, 3, group="P4", use_bias=False)
+        inputs = torch.tensor(rng.normal(size=(2, 6, 6, 4, 2)).astype("float32"))
+        layer.build(inputs.shape)
+        kernels = torch.tensor(rng.normal(size=(3, *layer.kernel.shape)).astype("float32"))
+        with torch.no_grad():
+            many = torch.func.vmap(lambda kernel: layer.stateless_call([kernel], [], inputs)[0])(kernels)
+            for kernel, outputs in zip(kernels, many, strict=True):
+                layer.kernel.assign(kernel)
+                np.testing.assert_allclose(layer(inputs), outputs, atol=1e-5)
+
+    def test_is_no_part_of_the_state(self, rng):
+        model = keras.Sequential([keras.Input((6, 6, 4, 2)), layers.GroupConv2D(2, 3, group="P4")])
+        before = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+        model.predict(rng.normal(size=(2, 6, 6, 4, 2)), verbose=0)
+        assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == before
