@@ -67,9 +67,9 @@ A group convolution is an ordinary convolution of |G| times the channels, after 
 is compared with that of the ordinary one: Keras' plain layer of the same expanded width, on the same numbers. All
 variants of a case are timed in turns in one process; a ratio is the median over the rounds of the ratio within a
 round, with its quartiles. escnn is the library of group convolutions for PyTorch (`benchmarks/peer.py` says how it is
-installed), with its planar convolutions between regular fields. In inference it keeps the expanded kernel, and its
-signals are channels first, as PyTorch computes, where Keras' layers, ours and the plain ones, transpose. Backward is
-the gradient in training: of layers with respect to their weights and inputs, of nets with respect to the weights.
+installed), with its planar convolutions between regular fields; its signals are channels first. Keras' plain layers copy
+theirs to that order on PyTorch, ours are seen in it without a copy. Backward is the gradient in training: of layers
+with respect to their weights and inputs, of nets with respect to the weights.
 `python -m benchmarks layers` and so on run on a GPU unchanged, with larger cases, and have columns of their own then.
 
 {environments}
@@ -84,13 +84,14 @@ computes. The goal is at most {GOALS["models"]}, and {GOALS["exported"]:.2f} for
 
 INFERENCE = """## Inference
 
-A layer makes its expanded kernel at each call, because Keras' layers may keep no state between calls, and a kernel that
-was kept would be wrong after the next step of training, `set_weights` or `load_weights`. Compilers do not take this
-work out of `predict` either: the weights are variables, or arguments, of the compiled function. On PyTorch, which runs
-eagerly, kernels could be kept and compared with a copy of their weights at each call: that was tried and left out, for
-it saved 1 to 9 % of the time of o_resnet3d, p4_unet, p4m_resnet20 and p4cnn (2026-11-26). What does is
-`groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a plain
-Keras model, equal to 1e-5. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are
+On PyTorch, which runs eagerly, a layer keeps its expanded kernel, or its matrices in the Fourier basis, from one call
+without gradients to the next, and compares the weights with a copy of those that it was made of, so that no way to
+change them is missed. That is done on a CPU only: to compare numbers on a GPU means to wait for it. It saves 4 to 18 %
+of the time of p4cnn, p4m_resnet20, p4_unet and o_resnet3d. On TensorFlow and JAX kernels are made anew at each call:
+what is compiled has the weights as variables or arguments, of which no compiler takes that work out of `predict`. What
+does is `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a
+plain Keras model, equal to 1e-5. On PyTorch it is not the faster one: Keras' plain layers copy their signals to other
+orders of the axes, which the layers of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are
 dense. With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in
 it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller
 and faster so, as the last one below; narrow ones are not.
@@ -200,7 +201,7 @@ def _missed() -> Iterable[str]:
             reason = _reason(name, row, goal)
             what = ", ".join(row[key] for key in ("backend", "case", "variant", "pass"))
             lines.append(f"- {what}: {float(row['ratio']):.2f}; {reason}.")
-    lines.append("- Kernels are made anew at each call, in inference too: see below.")
+    lines.append("- On TensorFlow and JAX kernels are made anew at each call, in inference too: see below.")
     lines += [f"- {case}, {backend}: {missed}." for case, backend, *_, missed in _starts() if missed]
     yield "## Missed goals\n"
     yield from lines
