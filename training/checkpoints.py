@@ -80,7 +80,7 @@ def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
                 broken.replace(broken.with_suffix(".damaged"))
         return model, int(model.optimizer.iterations) // steps if epoch is None else epoch
     if found:
-        raise TrainingError(f"no checkpoint in {folder} can be read.")
+        raise TrainingError(f"no checkpoint in {folder} can be read; remove that folder to train from the beginning.")
     return None, 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 from pathlib import Path
@@ -67,12 +68,25 @@ def prepare(
     if Path(builder.data_dir).exists():
         what = "" if shards is None else f", and --shards {shards} changes nothing"
         print(f"training: {name} was there already{what}; remove its folder to write it anew", file=sys.stderr)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-            manual_dir=None if data is None else str(Path(data).resolve()), num_shards=shards
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=None if data is None else str(Path(data).resolve()), num_shards=shards
+            )
         )
-    )
+    except BaseException:
+        _remove_empty(Path(builder.data_dir), Path(to))
+        raise
     return Path(builder.data_dir)
+
+
+def _remove_empty(folder: Path, last: Path) -> None:
+    """Removes a folder and those above it, up to the last, that have nothing in them."""
+    for parent in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # it is not there, or is not empty
+            parent.rmdir()
+        if parent.resolve() == last.resolve():
+            return
 
 
 if __name__ == "__main__":

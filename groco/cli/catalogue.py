@@ -18,7 +18,8 @@ def add_commands(commands) -> None:
     listing.set_defaults(run=_list)
 
     info = commands.add_parser("info", help="what is known of a trained model, or of an architecture")
-    info.add_argument("name", metavar="NAME", help="a trained model, or an architecture (see `groco list`)")
+    help = "a trained model or an architecture (see `groco list`), or the folder of a trained model"
+    info.add_argument("name", metavar="NAME", help=help)
     add_json(info)
     info.set_defaults(run=_info)
 
@@ -53,13 +54,31 @@ def _summary(info) -> dict[str, Any]:
 def _info(options) -> int:
     from groco.pretrained.manifest import list_pretrained, model_info
 
-    if options.name not in list_pretrained() and "." not in options.name:
-        return _architecture(options)
-    if options.name not in list_pretrained() and Path(options.name).is_dir():
-        raise CommandError(f"{options.name!r} is a folder, not in the list of groco; `groco card` shows what it has")
+    if options.name not in list_pretrained():
+        if _is_folder(options.name):
+            return _folder(options)
+        if "." not in options.name:
+            return _architecture(options)
     content = dataclasses.asdict(model_info(options.name))
     files = content.pop("files")
     _write({**content, "files": files}, options.json)  # last, there are many
+    return 0
+
+
+def _is_folder(name: str) -> bool:
+    """Whether it can only be a folder: that of a trained model, or one whose name is none of an architecture."""
+    return Path(name).is_dir() and ((Path(name) / "groco.json").is_file() or bool(set("./\\") & set(name)))
+
+
+def _folder(options) -> int:
+    start_keras()
+    from groco.pretrained.loading import DESCRIPTION, read_description
+    from groco.pretrained.source import locate
+
+    folder = locate(Path(options.name)).folder
+    description = read_description(folder / DESCRIPTION)
+    files = {path.name: {"size": path.stat().st_size} for path in sorted(folder.iterdir()) if path.is_file()}
+    _write({"name": folder.resolve().name, "folder": str(folder), **description, "files": files}, options.json)
     return 0
 
 

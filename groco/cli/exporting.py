@@ -31,7 +31,8 @@ def add_commands(commands) -> None:
 
 
 def _export(options) -> int:
-    path = options.output or Path(Path(options.name).name + _SUFFIXES[options.format])
+    named = Path(options.name)
+    path = options.output or Path((named.resolve() if named.is_dir() else named).name + _SUFFIXES[options.format])
     if not path.parent.is_dir():
         raise CommandError(f"there is no folder {str(path.parent)!r}")
     start_keras()

@@ -58,7 +58,7 @@ def get_group(name: GroupLike, ndim: int) -> Group:
 def _unknown(name, ndim: int, groups: dict[str, Group]) -> str:
     by_lower = {known.lower(): known for known in groups}
     close = [by_lower[match] for match in difflib.get_close_matches(str(name).lower(), by_lower, n=4, cutoff=0.4)]
-    elsewhere = [f"{n}-D" for n in NDIMS if n != ndim and name in _catalogue(n)]
+    elsewhere = [f"{n}-D" for n in NDIMS if n != ndim and isinstance(name, str) and name in _catalogue(n)]
     message = f"There is no {ndim}-D group {name!r}."
     if elsewhere:
         message += f" There is one in {' and '.join(elsewhere)}."

@@ -185,7 +185,7 @@ def _architecture(architecture: str, paper: dict[str, Any]) -> str:
 
 
 def _results(figures: dict[str, Metric], metrics: dict[str, Any], sentences: dict[str, str]) -> str:
-    examples = f", {metrics['examples']:,} examples" if metrics.get("examples") else ""
+    examples = f", {_count(metrics['examples'], 'example')}" if metrics.get("examples") else ""
     data = f"{metrics['dataset']} ({metrics['split']}){examples}"
     rows = [
         ["", "data", *(f"{metric.label}, %" for metric in figures.values())],
@@ -217,12 +217,16 @@ def _difference(figures: dict[str, Metric], metrics: dict[str, Any], sentences: 
 
 
 def _recipe(recipe: dict[str, Any]) -> str:
-    parts = [f"{recipe['train_examples']:,} training examples"] if recipe.get("train_examples") else []
+    parts = [_count(recipe["train_examples"], "training example")] if recipe.get("train_examples") else []
     parts += [f"batch size {recipe['batch_size']}"] if recipe.get("batch_size") else []
-    parts += [f"{recipe['epochs']} epochs"] if recipe.get("epochs") else []
+    parts += [_count(recipe["epochs"], "epoch")] if recipe.get("epochs") else []
     minutes = f"{max(recipe['seconds'] / 60, 1):.0f} minutes on {recipe['hardware']}"
     made = f"{', '.join(parts)}; {minutes}" if parts else minutes
     return f"`{recipe['command']}`: {made} with {recipe['backend']}, Keras {recipe['keras']}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _citation(paper: dict[str, Any]) -> str:

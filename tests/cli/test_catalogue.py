@@ -1,6 +1,7 @@
 """`groco list` and `groco info`."""
 
 import json
+import shutil
 
 import pytest
 
@@ -82,3 +83,24 @@ def test_info_of_what_is_not_there(run, name, message):
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", ["mine", "p4cnn", "my.net", "."])
+def test_info_of_a_folder(run, folder, tmp_path, monkeypatch):
+    """Also of one named like an architecture."""
+    shutil.copytree(groco.pretrained.model_folder(NAME), tmp_path / folder, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run("info", folder, "--json")
+    content = json.loads(out)
+    assert (status, content["name"]) == (0, (tmp_path / folder).resolve().name)
+    assert content["metrics"] == groco.model_info(NAME).metrics
+    assert content["files"]["config.json"]["size"] > 0
+    assert f"parameters\t{content['parameters']}\n" in run("info", folder)[1]
+
+
+def test_info_of_a_folder_of_something_else(run, tmp_path, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("info", "./pictures")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "groco.json" in err

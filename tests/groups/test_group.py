@@ -198,6 +198,7 @@ def test_tables_are_read_only():
         ("D4", 2, "There is one in 3-D"),
         ("P4", 3, "There is one in 2-D"),
         (None, 2, "There is no 2-D group None"),
+        (["P4"], 2, "There is no 2-D group .* Close names: P4"),
         ("", 1, "gives all 2"),
         ("P4", 4, "1, 2 and 3 dimensions, got ndim=4"),
         (get_group("P4", 2), 3, "3-dimensional group is needed"),
