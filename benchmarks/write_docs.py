@@ -67,9 +67,9 @@ A group convolution is an ordinary convolution of |G| times the channels, after 
 is compared with that of the ordinary one: Keras' plain layer of the same expanded width, on the same numbers. All
 variants of a case are timed in turns in one process; a ratio is the median over the rounds of the ratio within a
 round, with its quartiles. escnn is the library of group convolutions for PyTorch (`benchmarks/peer.py` says how it is
-installed), with its planar convolutions between regular fields; its signals are channels first. Keras' plain layers copy
-theirs to that order on PyTorch, ours are seen in it without a copy. Backward is the gradient in training: of layers
-with respect to their weights and inputs, of nets with respect to the weights.
+installed), with its planar convolutions between regular fields; its signals are channels first. On PyTorch Keras' plain
+layers copy theirs to that order, and ours are seen in it without a copy. Backward is the gradient in training: of
+layers with respect to their weights and inputs, of nets with respect to the weights.
 `python -m benchmarks layers` and so on run on a GPU unchanged, with larger cases, and have columns of their own then.
 
 {environments}
@@ -91,10 +91,10 @@ of the time of p4cnn, p4m_resnet20, p4_unet and o_resnet3d. On TensorFlow and JA
 what is compiled has the weights as variables or arguments, of which no compiler takes that work out of `predict`. What
 does is `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a
 plain Keras model, equal to 1e-5. On PyTorch it is not the faster one: Keras' plain layers copy their signals to other
-orders of the axes, which the layers of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are
-dense. With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in
-it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller
-and faster so, as the last one below; narrow ones are not.
+orders of the axes, which the layers of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By
+default its convolutions are dense. With `implementation="auto"` those that the net itself computes in the Fourier
+basis, in large batches, stay in it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be.
+Nets of wide layers are smaller and faster so, as the last one below; narrow ones are not.
 """
 
 PRECISION = """## mixed_bfloat16

@@ -9,13 +9,13 @@ from benchmarks import results
 from benchmarks.cases import SCALING_BATCH, SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS, WAYS, window
 from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
-from groco.fourier.choice import CALL, HALVED, WORTH, is_worth_it
+from groco.fourier.choice import CALL, HALVED, WORTH, WORTH_WITH_GRADIENT, is_worth_it
 from groco.fourier.splitting import flips
 from groco.groups import get_group
 
 PAGE = Path(__file__).with_name("implementations.md")
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-FEWEST_FORWARD, FEWEST = (round(12 * multiplications / 1e6) for multiplications in CALL["torch"])
+FEWEST = [[round(calls * multiplications / 1e6) for multiplications in CALL["torch"]] for calls in (4, 12)]
 NOISE = 0.1  # of the ratio of the times of both implementations
 
 
@@ -39,8 +39,9 @@ saves, after what the way into the basis and back takes, at least so many multip
 MEASURED = f"""
 in float32 on a CPU, where this was measured, and dense otherwise. On PyTorch, which runs one operation after the other,
 the Fourier implementation, of more operations, was up to 2.4 times as slow on few points: there it has to save, with
-kernels of one point or of 3x3 on P4M, at least {FEWEST} million multiplications in a call too where gradients are
-recorded, and {FEWEST_FORWARD} million elsewhere; with 3x3x3 on Oh 6 times as many. On JAX planar windows on groups
+kernels of one point, at least {FEWEST[0][1]} million multiplications in a call too where gradients are recorded, and
+{FEWEST[0][0]} million elsewhere, with 3x3 on P4M {FEWEST[1][1]} and {FEWEST[1][0]} million, and with 3x3x3 on Oh 6
+times as many. On JAX planar windows on groups
 that leave half of the multiplications, such as P4, took up to 1.7 times as long forward on few points, where the
 gradients were faster already: they have to save {HALVED["jax"] / 1e6:.0f} million in a call beyond the figure of the
 table. In one dimension JAX is left with the dense one. There is no Fourier implementation for images, for `groups`
@@ -101,7 +102,9 @@ def page() -> str:
         blocks = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group))
         lines.append(f"| {name} | {blocks} of {group.order**2} | 1 of {len(flips(group))} |")
     lines += [CHOICE, "| backend | 1x1 | larger kernels | larger kernels with strides |", "|---|---|---|---|"]
-    lines += [f"| {BACKENDS[backend]} | {' | '.join(map(_worth, worth))} |" for backend, worth in WORTH.items()]
+    limits = {BACKENDS[backend]: worth for backend, worth in WORTH.items()}
+    limits |= {f"{BACKENDS[backend]}, with gradients": worth for backend, worth in WORTH_WITH_GRADIENT.items()}
+    lines += [f"| {title} | {' | '.join(map(_worth, worth))} |" for title, worth in limits.items()]
     lines.append(MEASURED.rstrip("\n"))
     for engine in results.ENGINES:
         if rows := results.read(f"scaling-{engine}"):

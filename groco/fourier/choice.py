@@ -21,14 +21,16 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 WORTH = {
     "tensorflow": (80.0, 280.0, math.inf),
     "jax": (60.0, 70.0, 100.0),
-    "torch": (105.0, 280.0, 280.0),
+    "torch": (185.0, 300.0, 400.0),
 }
+# The same where gradients are recorded, if it is another: PyTorch alone knows that before it runs.
+WORTH_WITH_GRADIENT = {"torch": (160.0, 210.0, 300.0)}
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
 # they are a convolution.
 SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 # Multiplications that take as long as an operation is waited for, in inference and where there is a gradient as well.
 # PyTorch runs them one by one: on few points the dense implementation, of fewer, was up to 2.4 times as fast.
-CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (2e7, 2.5e6)}
+CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (9e7, 7.5e6)}
 # Multiplications to be saved in a call, beyond what WORTH asks for, by planar windows of groups that leave half of
 # them: on JAX P4 and C2MM took up to 1.7 times as long forward below.
 HALVED = {"tensorflow": 0.0, "jax": 1.2e7, "torch": 0.0}
@@ -52,7 +54,7 @@ class Cost:
             number that it moves by a column of a matrix; that of larger ones, by signs alone, is not counted.
         moved: numbers that go through the transforms, for one point of the output.
         calls: a measure of the operations more, whatever the points: how many parts are added up in the output, and
-            about as many as those of P4M and 3x3 where windows are points.
+            a third of those of P4M and 3x3 where windows are points.
     """
 
     saved: float
@@ -76,7 +78,7 @@ def cost(
         left = sum(irrep.rows * irrep.dimension**2 for irrep in irreps(group_out)) / group_out.order**2
         moved = numbers_in + numbers_out
         transforms = SMALL[backend] * (numbers_in * group_in.order + numbers_out * group_out.order)
-        calls = 12
+        calls = 4
     else:
         left = 1 / len(flips(group_out))
         after = math.prod(size[axis] for axis in axes_after(size, strides))
@@ -101,7 +103,8 @@ def is_worth_it(
         return False
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    gain = found.saved - WORTH[backend][kind] * found.moved
+    worth = WORTH_WITH_GRADIENT if gradient and backend in WORTH_WITH_GRADIENT else WORTH
+    gain = found.saved - worth[backend][kind] * found.moved
     if gain < 0 or points is None:
         return gain >= 0
     if kind > 0 and len(size) == 2 == len(flips(group_out)) and gain * points < HALVED[backend]:

@@ -244,6 +244,7 @@ def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1
 
 def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
     monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 200.0)})
     for size in ((1, 1), (3, 3)):
         for group in ("P4", "P4M"):
@@ -275,10 +276,12 @@ def test_auto_is_dense_in_one_dimension_on_jax(monkeypatch):
 def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     backend = keras.backend.backend()
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
     monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
     monkeypatch.setattr(choice, "CALL", {backend: (1e7, 1e7)})
     group = get_group("P4M", 2)
-    enough = math.ceil(12 * 1e7 / choice.cost(group, group, size, (1, 1), 64, 64, backend).saved)
+    found = choice.cost(group, group, size, (1, 1), 64, 64, backend)
+    enough = math.ceil(found.calls * 1e7 / found.saved)
     assert _chosen(64, 64, size, points=None)
     assert _chosen(64, 64, size, points=enough)
     assert not _chosen(64, 64, size, points=enough - 1)
@@ -291,6 +294,12 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
         assert _chosen(64, 64, size, points=1)
         with torch.no_grad():
             assert not _chosen(64, 64, size, points=1)
+        monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
+        monkeypatch.setattr(choice, "WORTH", {backend: (1e4, 1e4, 1e4)})
+        monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {backend: (10.0, 10.0, 10.0)})
+        assert _chosen(64, 64, size, points=1)
+        with torch.no_grad():
+            assert not _chosen(64, 64, size, points=1)
 
 
 @pytest.mark.parametrize(("group", "size", "fewest"), [("P4", (3, 3), 10), ("P4M", (3, 3), 1), ("P4", (1, 1), 1)])
@@ -298,6 +307,7 @@ def test_auto_is_dense_where_half_of_little_is_saved(group, size, fewest, monkey
     backend = keras.backend.backend()
     found = choice.cost(*(get_group(group, 2),) * 2, size, (1, 1), 64, 64, backend)
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
     monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
     monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
     monkeypatch.setattr(choice, "HALVED", {backend: 9.5 * (found.saved - 10 * found.moved)})
