@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 import groco
+from groco.pretrained.manifest import model_folder
 from tests.cli.conftest import NAME
 
 
@@ -88,7 +89,7 @@ def test_info_of_what_is_not_there(run, name, message):
 @pytest.mark.parametrize("folder", ["mine", "p4cnn", "my.net", "."])
 def test_info_of_a_folder(run, folder, tmp_path, monkeypatch):
     """Also of one named like an architecture."""
-    shutil.copytree(groco.pretrained.model_folder(NAME), tmp_path / folder, dirs_exist_ok=True)
+    shutil.copytree(model_folder(NAME), tmp_path / folder, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     status, out, _ = run("info", folder, "--json")
     content = json.loads(out)
