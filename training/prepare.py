@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def prepare(
         importlib.import_module(module)
     if len(datasets.info(name).variants) > 1:
         registered = f"{registered}/{variant}"
+    mine = Path(to) / registered.partition("/")[0]
+    is_new, makes_folder = not mine.exists(), not Path(to).exists()
     builder = tfds.builder(registered, data_dir=to, file_format="array_record")
     if Path(builder.data_dir).exists():
         what = "" if shards is None else f", and --shards {shards} changes nothing"
@@ -75,18 +78,14 @@ def prepare(
             )
         )
     except BaseException:
-        _remove_empty(Path(builder.data_dir), Path(to))
+        if is_new:
+            shutil.rmtree(mine, ignore_errors=True)
+        if makes_folder:
+            for empty in ("downloads/extracted", "downloads", "."):
+                with contextlib.suppress(OSError):  # what was downloaded stays
+                    (Path(to) / empty).resolve().rmdir()
         raise
     return Path(builder.data_dir)
-
-
-def _remove_empty(folder: Path, last: Path) -> None:
-    """Removes a folder and those above it, up to the last, that have nothing in them."""
-    for parent in (folder, *folder.parents):
-        with contextlib.suppress(OSError):  # it is not there, or is not empty
-            parent.rmdir()
-        if parent.resolve() == last.resolve():
-            return
 
 
 if __name__ == "__main__":
