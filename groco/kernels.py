@@ -60,16 +60,17 @@ def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: 
     volume = math.prod(kernel.shape[:-2])
     order = group_out.order
     rows = kernel.reshape(volume, c_in, filters).swapaxes(1, 2).reshape(volume, filters * c_in)
-    rows = permuted_copies(rows, *_permutations(size, group_in, group_out))
+    rows = permuted_copies(rows, *_permuted_rows(size, group_in, group_out))
     rows = rows.reshape(order, volume, groups, filters // groups, c_in).permute(2, 0, 3, 1, 4)
     return rows.reshape(order * filters, *size, volume // math.prod(size) * c_in).movedim(0, -1)
 
 
 @functools.lru_cache(maxsize=512)
-def _permutations(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
-    """(|group_out|, prod(size) |group_in|): for each element, how it permutes rows of the kernel, and the inverse."""
+def _permuted_rows(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
+    """(|group_out| n,) for the n rows of the kernel: the row of each copy, by element, and where each row has gone."""
     permutations = kernel_rows(size, group_in, group_out).reshape(-1, group_out.order).T
-    return permutations, np.argsort(permutations, axis=1)
+    first = np.arange(group_out.order)[:, None] * permutations.shape[1]
+    return permutations.reshape(-1), (np.argsort(permutations, axis=1) + first).reshape(-1)
 
 
 @functools.lru_cache(maxsize=512)

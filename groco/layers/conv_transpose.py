@@ -117,11 +117,11 @@ class BaseGroupConvTranspose(BaseGroupConv):
 
     def _transpose(self, inputs, kernel):
         """The full transposed convolution: (size - 1) * stride + window points on each axis."""
-        if max(self.dilation_rate) == 1 and keras.backend.backend() == "torch":
-            from groco.layers import on_torch
-
-            return on_torch.conv_transpose(inputs, kernel, self.strides)
         if max(self.dilation_rate) == 1:
+            if keras.backend.backend() == "torch":
+                from groco.layers import on_torch
+
+                return on_torch.conv_transpose(inputs, kernel, self.strides)
             return ops.conv_transpose(
                 inputs, kernel, strides=self.strides, padding="valid", output_padding=0, data_format="channels_last"
             )

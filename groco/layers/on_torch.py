@@ -48,7 +48,7 @@ def convolve(inputs, kernel, strides, padding: str, dilation_rate, bias=None):
         else:
             ends = [end for total in reversed(totals) for end in (total // 2, total - total // 2)]
             signal = functional.pad(signal, ends)
-    function = (functional.conv1d, functional.conv2d, functional.conv3d)[rank - 1]
+    function = getattr(functional, f"conv{rank}d")
     groups = inputs.shape[-1] // kernel.shape[-2]
     outputs = function(signal, _filters_first(kernel), bias, strides, amounts, dilation_rate, groups)
     return outputs.movedim(1, -1)
@@ -57,21 +57,23 @@ def convolve(inputs, kernel, strides, padding: str, dilation_rate, bias=None):
 def conv_transpose(inputs, kernel, strides):
     """The full transposed convolution of (batch, *spatial, channels) with (*kernel_size, filters, channels)."""
     inputs, kernel = ops.convert_to_tensor(inputs), ops.convert_to_tensor(kernel)
-    functions = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
-    function = functions[len(inputs.shape) - 3]
+    function = getattr(functional, f"conv_transpose{len(inputs.shape) - 2}d")
     return function(inputs.movedim(-1, 1), _filters_first(kernel), stride=strides).movedim(1, -1)
 
 
 def max_pool(inputs, pool_size, strides):
     """`keras.ops.max_pool` of (batch, *spatial, channels), without padding."""
-    functions = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
-    return functions[len(inputs.shape) - 3](inputs.movedim(-1, 1), pool_size, strides).movedim(1, -1)
+    return _pool("max", inputs, pool_size, strides)
 
 
 def average_pool(inputs, pool_size, strides):
     """`keras.ops.average_pool` of (batch, *spatial, channels), without padding."""
-    functions = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
-    return functions[len(inputs.shape) - 3](inputs.movedim(-1, 1), pool_size, strides).movedim(1, -1)
+    return _pool("avg", inputs, pool_size, strides)
+
+
+def _pool(kind: str, inputs, pool_size, strides):
+    function = getattr(functional, f"{kind}_pool{len(inputs.shape) - 2}d")
+    return function(inputs.movedim(-1, 1), pool_size, strides).movedim(1, -1)
 
 
 def batch_norm(rows, mean, variance, gamma, beta, epsilon: float):
@@ -154,20 +156,18 @@ def _differentiable_gradient(rows, gamma, gradient, epsilon: float):
     return by_rows.reshape(rows.shape), by_gamma, by_beta
 
 
-def permuted_copies(rows, permutations: np.ndarray, inverses: np.ndarray):
+def permuted_copies(rows, to: np.ndarray, back: np.ndarray):
     """Copies of rows, each with its own order of them.
 
     Args:
         rows: (n, numbers).
-        permutations: (copies, n): which row goes where.
-        inverses: (copies, n): their inverse permutations.
+        to: (copies n,): which row each of the copies is.
+        back: (copies n,): for each copy and row, which of the copies is that row.
 
     Returns:
         (copies n, numbers).
     """
-    first = np.arange(len(permutations))[:, None] * permutations.shape[1]
-    to, back = (torch.as_tensor(index.reshape(-1), device=rows.device) for index in (permutations, inverses + first))
-    return _PermutedCopies.apply(rows, to, back)
+    return _PermutedCopies.apply(rows, *(torch.as_tensor(index, device=rows.device) for index in (to, back)))
 
 
 class _PermutedCopies(torch.autograd.Function):
@@ -202,7 +202,7 @@ class Prepared:
     def __init__(self):
         self._made = {}
 
-    def __call__(self, name: str, kernel, make: Callable[[Any], Any]):
+    def __call__(self, kernel, make: Callable[[Any], Any], name: str):
         """`make(kernel)`, kept by its name. Where gradients are wanted or something is traced nothing is kept."""
         kernel = ops.convert_to_tensor(kernel)
         if torch.is_grad_enabled():

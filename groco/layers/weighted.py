@@ -59,7 +59,7 @@ class WeightedGroupLayer(GroupLayer):
             from groco.layers.on_torch import Prepared
 
             self._prepared = Prepared()
-        return self._prepared(name, kernel, make)
+        return self._prepared(kernel, make, name)
 
     def _spread_bias(self, copies: int, groups: int = 1):
         """The bias as those of the channels of a convolution, (groups, copies, filters / groups) in one axis."""
