@@ -41,7 +41,13 @@ def expand_kernel(kernel, group_in: Group | None, group_out: Group, groups: int 
     if keras.backend.backend() == "torch":
         return _expand_for_torch(kernel, group_in, group_out, groups)
     # Whole rows of c_in x filters numbers are gathered: an index of single numbers would be as large as the result.
-    rows = ops.take(ops.reshape(kernel, (volume, c_in * filters)), kernel_rows(size, group_in, group_out), axis=0)
+    rows = ops.reshape(kernel, (volume, c_in * filters))
+    if keras.backend.backend() == "tensorflow":
+        from groco.layers.on_tensorflow import permuted_copies
+
+        rows = permuted_copies(rows, *_rows_by_row(size, group_in, group_out))
+    else:
+        rows = ops.take(rows, kernel_rows(size, group_in, group_out), axis=0)
     rows = ops.reshape(rows, (volume, group_out.order, c_in, groups, filters // groups))
     rows = ops.transpose(rows, (0, 2, 3, 1, 4))
     return ops.reshape(rows, (*size, order_in * c_in, group_out.order * filters))
@@ -60,13 +66,21 @@ def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: 
     volume = math.prod(kernel.shape[:-2])
     order = group_out.order
     rows = kernel.reshape(volume, c_in, filters).swapaxes(1, 2).reshape(volume, filters * c_in)
-    rows = permuted_copies(rows, *_permuted_rows(size, group_in, group_out))
+    rows = permuted_copies(rows, *_rows_by_element(size, group_in, group_out))
     rows = rows.reshape(order, volume, groups, filters // groups, c_in).permute(2, 0, 3, 1, 4)
     return rows.reshape(order * filters, *size, volume // math.prod(size) * c_in).movedim(0, -1)
 
 
 @functools.lru_cache(maxsize=512)
-def _permuted_rows(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
+def _rows_by_row(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
+    """(n |group_out|,): `kernel_rows`; and, by element, where in them each of the n rows of the kernel has gone."""
+    rows = kernel_rows(size, group_in, group_out)
+    places = np.argsort(rows.reshape(-1, group_out.order).T, axis=1) * group_out.order
+    return rows, (places + np.arange(group_out.order)[:, None]).reshape(-1).astype(np.int32)
+
+
+@functools.lru_cache(maxsize=512)
+def _rows_by_element(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
     """(|group_out| n,) for the n rows of the kernel: the row of each copy, by element, and where each row has gone."""
     permutations = kernel_rows(size, group_in, group_out).reshape(-1, group_out.order).T
     first = np.arange(group_out.order)[:, None] * permutations.shape[1]

@@ -7,9 +7,6 @@ CPU layers take 0.1 to 0.9 times as long so (docs/benchmarks.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 from keras import ops
@@ -189,42 +186,6 @@ class _PermutedCopies(torch.autograd.Function):
     def backward(ctx, gradient):
         (back,) = ctx.saved_tensors
         return gradient.index_select(0, back).reshape(-1, *ctx.shape).sum(0), None, None
-
-
-class Prepared:
-    """What a layer makes of its kernels, kept for inference.
-
-    PyTorch runs eagerly, and would make it anew at each call. What is kept is valid as long as the kernel has the
-    numbers that it was made of, with which it is compared, so that no way to change weights is missed. That is a small
-    part of the work: an expanded kernel has |G| times the numbers.
-    """
-
-    def __init__(self):
-        self._made = {}
-
-    def __call__(self, kernel, make: Callable[[Any], Any], name: str):
-        """`make(kernel)`, kept by its name. Where gradients are wanted or something is traced nothing is kept."""
-        kernel = ops.convert_to_tensor(kernel)
-        if torch.is_grad_enabled():
-            self._made.pop(name, None)
-            return make(kernel)
-        if not _is_at_hand(kernel):
-            return make(kernel)
-        source, result = self._made.get(name, (None, None))
-        if source is None or source.dtype != kernel.dtype or not torch.equal(source, kernel):
-            result = make(kernel)
-            self._made[name] = kernel.clone(), result
-        return result
-
-
-def _is_at_hand(tensor) -> bool:
-    """Whether it has numbers, in the memory of the processor: to compare those of a GPU means to wait for it."""
-    if tensor.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return False
-    try:
-        return tensor.data_ptr() != 0
-    except RuntimeError:  # it stands for others, as in torch.func.vmap
-        return False
 
 
 def _filters_first(kernel):

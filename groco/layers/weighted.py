@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from groco.layers.base import GroupLayer, merge_last_axes, repeat_channels, reshape
+from groco.layers.prepared import prepared
 
 # They draw one number after the other, and of a shape only its last two axes and the product of the others matter.
 _DRAWS = (
@@ -31,10 +32,10 @@ class WeightedGroupLayer(GroupLayer):
 
     roles: tuple[str, ...] = ("kernel", "bias")
     bias: Any = None
-    _prepared: Any = None
 
     def _set_weight_options(self, activation, use_bias: bool, **options) -> None:
         """Keeps the activation and the options, for instance `kernel_initializer`, as objects of Keras."""
+        self._prepared = prepared()
         self.activation = keras.activations.get(activation)
         self.use_bias = bool(use_bias)
         for name, value in options.items():
@@ -49,17 +50,8 @@ class WeightedGroupLayer(GroupLayer):
         self.bias = self._add_kernel((filters,), "bias", "bias") if self.use_bias else None
 
     def _prepare(self, kernel, make: Callable[[Any], Any], name: str = "expanded"):
-        """`make(kernel)`, or what it made of the same kernel before, by a name for each that a layer makes.
-
-        That is kept on PyTorch alone. The others compile what they run, with weights as variables or arguments.
-        """
-        if keras.backend.backend() != "torch":
-            return make(kernel)
-        if self._prepared is None:
-            from groco.layers.on_torch import Prepared
-
-            self._prepared = Prepared()
-        return self._prepared(kernel, make, name)
+        """`make(kernel)`, or what it made of the same kernel before, by a name for each that a layer makes."""
+        return make(kernel) if self._prepared is None else self._prepared(kernel, make, name)
 
     def _spread_bias(self, copies: int, groups: int = 1):
         """The bias as those of the channels of a convolution, (groups, copies, filters / groups) in one axis."""

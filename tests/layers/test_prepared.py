@@ -1,12 +1,15 @@
 """What layers keep of their kernels for inference: the outputs are those of the weights that they have, always."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
 
 from groco import layers
 
-IS_TORCH = keras.backend.backend() == "torch"
+BACKEND = keras.backend.backend()
+IS_TORCH = BACKEND == "torch"
 CASES = {
     "lifting": (lambda: layers.GroupConv2D(3, 3, group="P4M"), (7, 7, 2)),
     "dense": (lambda: layers.GroupConv2D(3, 3, group="P4M", implementation="dense"), (7, 7, 8, 2)),
@@ -72,18 +75,103 @@ def test_trains_after_inference_and_infers_after_training(rng):
     np.testing.assert_allclose(model.predict(inputs, verbose=0), before, atol=1e-6)
 
 
-@pytest.mark.skipif(not IS_TORCH, reason="the other backends keep nothing")
+@pytest.fixture
+def made(monkeypatch):
+    """How often an expanded kernel is made."""
+    import groco.layers.conv
+
+    calls = []
+    expand = groco.layers.conv.expand_kernel
+    monkeypatch.setattr(groco.layers.conv, "expand_kernel", lambda *args: calls.append(1) or expand(*args))
+    return calls
+
+
+@pytest.fixture
+def layer():
+    layer = layers.GroupConv2D(2, 3, group="P4")
+    layer.build((None, 6, 6, 4, 2))
+    return layer
+
+
+@pytest.fixture
+def inputs(rng):
+    return rng.normal(size=(2, 6, 6, 4, 2)).astype("float32")
+
+
+def test_a_kernel_is_made_once_for_a_precision(made, layer, inputs):
+    for _ in range(3):
+        _infer(layer, inputs)
+    assert len(made) == 1
+    layer.dtype_policy = "mixed_bfloat16"
+    for _ in range(3):
+        assert _infer(layer, inputs).dtype == "bfloat16"
+    assert len(made) == 2
+
+
+def test_copies_keep_nothing(made, layer, inputs):
+    _infer(layer, inputs)
+    other = copy.deepcopy(layer)
+    np.testing.assert_array_equal(_infer(other, inputs), _infer(layer, inputs))
+    assert len(made) == 2
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
+class TestOnTensorFlow:
+    def test_each_time_where_gradients_are_recorded(self, made, layer, inputs):
+        import tensorflow as tf
+
+        layer(inputs)
+        for _ in range(2):
+            with tf.GradientTape() as tape:
+                total = tf.reduce_sum(layer(inputs))
+            assert float(tf.reduce_sum(tf.abs(tape.gradient(total, layer.kernel.value)))) > 0
+        assert len(made) == 3
+        kernel = layer.kernel.value
+        with tf.autodiff.ForwardAccumulator(kernel, tf.ones_like(kernel)) as accumulator:
+            outputs = layer(inputs)
+        assert float(tf.reduce_sum(tf.abs(accumulator.jvp(outputs)))) > 0
+
+    def test_functions_follow_the_weights(self, layer, inputs):
+        import tensorflow as tf
+
+        layer(inputs)
+        function = tf.function(layer)
+        first = function(inputs)
+        layer.kernel.assign(2 * layer.kernel)
+        np.testing.assert_allclose(function(inputs), 2 * first, atol=1e-5)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="of JAX")
+class TestOnJax:
+    def test_nothing_that_is_traced(self, made, layer, inputs):
+        """Weights that are no arguments of what is compiled have numbers there, what is made of them has not."""
+        import jax
+
+        traced = jax.jit(lambda inputs: layer(inputs))(inputs)
+        np.testing.assert_allclose(layer(inputs), traced, atol=1e-5)
+        again = jax.jit(lambda inputs: layer(inputs) + 1)(inputs)
+        np.testing.assert_allclose(again - 1, traced, atol=1e-5)
+
+    def test_gradients(self, layer, inputs):
+        import jax
+
+        layer(inputs)
+        weights = [variable.value for variable in layer.trainable_variables]
+        gradients = jax.grad(lambda weights: layer.stateless_call(weights, [], inputs)[0].sum())(weights)
+        assert float(abs(gradients[0]).sum()) > 0
+
+    def test_weights_whose_memory_was_given_away(self, layer, inputs):
+        """A compiled step of training takes over that of the weights before it."""
+        import jax
+
+        first = layer(inputs)
+        double = jax.jit(lambda kernel: 2 * kernel, donate_argnums=0)
+        layer.kernel.assign(double(layer.kernel.value))
+        np.testing.assert_allclose(layer(inputs), 2 * first, atol=1e-5)
+
+
+@pytest.mark.skipif(not IS_TORCH, reason="of PyTorch")
 class TestOnTorch:
-    @pytest.fixture
-    def made(self, monkeypatch):
-        """How often an expanded kernel is made."""
-        import groco.layers.conv
-
-        calls = []
-        expand = groco.layers.conv.expand_kernel
-        monkeypatch.setattr(groco.layers.conv, "expand_kernel", lambda *args: calls.append(1) or expand(*args))
-        return calls
-
     def test_once_in_inference_each_time_with_gradients(self, made, rng):
         import torch
 
@@ -104,17 +192,6 @@ class TestOnTorch:
         outputs = layer(inputs)  # what was kept is not part of it
         (gradient,) = torch.autograd.grad(outputs.sum(), [layer.kernel.value])
         assert float(gradient.abs().sum()) > 0
-
-    def test_by_precision(self, made, rng):
-        import torch
-
-        inputs = rng.normal(size=(2, 6, 6, 4, 2)).astype("float32")
-        layer = layers.GroupConv2D(2, 3, group="P4")
-        with torch.no_grad():
-            layer(inputs)
-            layer.dtype_policy = "mixed_bfloat16"
-            assert keras.backend.standardize_dtype(layer(inputs).dtype) == "bfloat16"
-            assert len(made) == 2
 
     def test_many_kernels_at_once(self, rng):
         """Under torch.func.vmap a kernel stands for several, of which nothing may be kept."""
