@@ -1,4 +1,4 @@
-"""python -m benchmarks layers|models|scaling|start|memory|formats|precision [--rounds N]
+"""python -m benchmarks layers|models|inference|scaling|start|memory|formats|precision [--rounds N]
 
 Each writes benchmarks/results/NAME-BACKEND.csv, for the backend of KERAS_BACKEND, on a GPU NAME-BACKEND-gpu.csv, case
 by case as they are measured. Nothing else should be running.
@@ -17,6 +17,7 @@ from benchmarks import measure, results
 COMMANDS = {
     "layers": measure.layers,
     "models": measure.models,
+    "inference": measure.inference,
     "scaling": measure.scaling,
     "start": measure.start,
     "memory": measure.memory,

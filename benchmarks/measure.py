@@ -17,8 +17,9 @@ import numpy as np
 
 import groco
 from benchmarks import cases, peer, results
-from benchmarks.timing import BOTH, FORWARD, compiled, interleaved, predictor
+from benchmarks.timing import BOTH, FORWARD, compiled, eager, interleaved, predictor
 from groco._hardware import cores
+from groco.layers.weighted import WeightedGroupLayer
 
 Rows = Iterator[dict[str, Any]]
 LARGEST_KERNEL = 2**26  # numbers in an expanded kernel, 256 MB
@@ -72,6 +73,24 @@ def models(rounds: int, only: str = "") -> Rows:
     for case in cases.net_cases(large=results.on_gpu()):
         if only in case.name:
             yield from _compare(case.name, case.models(), rounds)
+
+
+def inference(rounds: int, only: str = "") -> Rows:
+    """Each net called eagerly, for one image and for several: with the kernels that its layers keep, and without."""
+    for case in cases.net_cases(large=results.on_gpu()):
+        if only not in case.name:
+            continue
+        kept, anew = case.build(), case.build()
+        for layer in anew._flatten_layers():
+            if isinstance(layer, WeightedGroupLayer):
+                layer._prepared = None
+        for inputs in (case.inputs()[:1], case.inputs()):
+            calls = {variant: _with(eager(model), inputs) for variant, model in {"anew": anew, "kept": kept}.items()}
+            for variant, measured in interleaved(calls, "anew", rounds).items():
+                yield {"case": case.name, "variant": variant, "batch": len(inputs)} | _columns(measured)
+                print(
+                    f"{case.name:20} {variant:6} {len(inputs):4} {measured.milliseconds:8.3f} ms {measured.ratio:6.3f}"
+                )
 
 
 def scaling(rounds: int, only: str = "") -> Rows:

@@ -100,6 +100,12 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     return lambda inputs: keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(inputs)))
 
 
+def eager(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """What takes a batch of NumPy's and gives the outputs, one operation after the other."""
+    forward = _forward(model) if keras.backend.backend() == "torch" else functools.partial(model, training=False)
+    return lambda inputs: keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(inputs)))
+
+
 def peak_memory() -> float:
     """Megabytes that this process has taken at most until now, on a GPU those of the device."""
     backend, peak = keras.backend.backend(), None

@@ -84,17 +84,20 @@ computes. The goal is at most {GOALS["models"]}, and {GOALS["exported"]:.2f} for
 
 INFERENCE = """## Inference
 
-On PyTorch, which runs eagerly, a layer keeps its expanded kernel, or its matrices in the Fourier basis, from one call
-without gradients to the next, and compares the weights with a copy of those that it was made of, so that no way to
-change them is missed. That is done on a CPU only: to compare numbers on a GPU means to wait for it. It saves 4 to 18 %
-of the time of p4cnn, p4m_resnet20, p4_unet and o_resnet3d. On TensorFlow and JAX kernels are made anew at each call:
-what is compiled has the weights as variables or arguments, of which no compiler takes that work out of `predict`. What
-does is `groco.export_plain(model)`: its kernels are expanded once, its group axis is part of the channels, and it is a
-plain Keras model, equal to 1e-5. On PyTorch it is not the faster one: Keras' plain layers copy their signals to other
-orders of the axes, which the layers of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By
-default its convolutions are dense. With `implementation="auto"` those that the net itself computes in the Fourier
-basis, in large batches, stay in it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be.
-Nets of wide layers are smaller and faster so, as the last one below; narrow ones are not.
+Where operations run one after the other, a layer keeps its expanded kernel, or its matrices in the Fourier basis, from
+one call to the next: in each call of a net on TensorFlow and JAX outside of a function that is compiled, and without
+gradients on PyTorch, in `predict` too. It compares the weights with those that it was made of, so that no way to change
+them is missed. That is done on a CPU only: to compare numbers on a GPU means to wait for it.
+"""
+
+COMPILED = """In what TensorFlow and JAX compile, `predict` too, kernels are made anew at each call: it has the weights as
+variables or arguments, of which no compiler takes that work out. What does is `groco.export_plain(model)`: its kernels
+are expanded once, its group axis is part of the channels, and it is a plain Keras model, equal to 1e-5. On PyTorch it is
+not the faster one: Keras' plain layers copy their signals to other orders of the axes, which the layers of groco do not.
+With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are dense. With
+`implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in it, as plain
+layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller and faster so,
+as the last one below; narrow ones are not.
 """
 
 PRECISION = """## mixed_bfloat16
@@ -143,6 +146,8 @@ def _page() -> Iterable[str]:
     yield "![Ratios to the plain convolution](images/benchmarks.svg)\n"
     yield from _missed()
     yield INFERENCE
+    yield from _inference()
+    yield COMPILED
     yield from _formats()
     yield from _precision()
     yield from _start()
@@ -201,7 +206,7 @@ def _missed() -> Iterable[str]:
             reason = _reason(name, row, goal)
             what = ", ".join(row[key] for key in ("backend", "case", "variant", "pass"))
             lines.append(f"- {what}: {float(row['ratio']):.2f}; {reason}.")
-    lines.append("- On TensorFlow and JAX kernels are made anew at each call, in inference too: see below.")
+    lines.append("- What TensorFlow and JAX compile makes its kernels anew at each call, in inference too: see below.")
     lines += [f"- {case}, {backend}: {missed}." for case, backend, *_, missed in _starts() if missed]
     yield "## Missed goals\n"
     yield from lines
@@ -230,6 +235,20 @@ def _table(name: str, title: str, columns: dict[str, str]) -> Iterable[str]:
     yield f"|{'---|' * len(columns)}"
     for row in rows:
         yield f"| {' | '.join(row[key] for key in columns)} |"
+    yield ""
+
+
+def _inference() -> Iterable[str]:
+    rows = [row for row in _rows("inference") if row["variant"] == "kept"]
+    if not rows:
+        return
+    backends = _engines(rows)
+    yield "The time of such calls, relative to those of the same net that makes its kernels anew:\n"
+    yield f"| net | images | {' | '.join(backends)} |"
+    yield f"|---|---|{'---|' * len(backends)}"
+    cells = {(row["case"], row["batch"], row["backend"]): row for row in rows}
+    for case, batch in dict.fromkeys(key[:2] for key in cells):
+        yield f"| {case} | {batch} | {' | '.join(_cell(cells.get((case, batch, backend))) for backend in backends)} |"
     yield ""
 
 

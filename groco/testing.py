@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 
 import keras
@@ -54,7 +55,7 @@ def equivariance_errors(
 
     Returns:
         For each element's name the largest difference, divided by the largest absolute value of `layer(inputs)`;
-        infinite if shapes differ or values are not finite.
+        infinite if shapes differ or values are not finite. Outputs that are all 0 show nothing, of which it warns.
 
     Raises:
         ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group,
@@ -80,6 +81,8 @@ def equivariance_errors(
     if pooled and kind_out == "signal":
         kind_out = "invariant"  # one point with one element, where the axes are kept
     scale = float(np.max(np.abs(reference))) or 1.0
+    if not np.any(reference):
+        warnings.warn(f"All outputs of {getattr(layer, 'name', layer)} are 0, which shows nothing.", stacklevel=2)
     errors = {}
     for element in elements:
         turned = _act(group, element, inputs, kind_in, on_input, data_format)

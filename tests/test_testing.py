@@ -88,6 +88,11 @@ def test_there_is_something_to_compare(image):
         assert_equivariant(layer, image, elements=[])
 
 
+def test_outputs_that_are_all_zero_show_nothing(image):
+    with pytest.warns(UserWarning, match="All outputs of dead are 0, which shows nothing"):
+        assert_equivariant(keras.layers.Conv2D(3, 3, kernel_initializer="zeros", name="dead"), image, "P4M")
+
+
 def test_a_model_of_one_size_cannot_be_turned(image):
     inputs = keras.Input(image.shape[1:])
     model = keras.Model(inputs, GroupConv2D(2, 3, group="P4", name="conv")(inputs), name="fixed")

@@ -176,7 +176,7 @@ class Preprocessor:
             ValueError: if a file cannot be read or has another size, or, among several, values that the model does not
                 take; the message names it.
         """
-        images = [self._read(Path(path)) for path in paths]
+        images = [self._read(path) for path in paths]
         for path, image in zip(paths, images, strict=True):
             if len(images) > 1:  # as one array, of one type, they would hide what each has
                 try:
@@ -276,10 +276,11 @@ class Preprocessor:
             "input_shape, use dataclasses.replace(preprocess, size=...)."
         )
 
-    def _read(self, path: Path) -> np.ndarray:
+    def _read(self, name: str | Path) -> np.ndarray:
         """One file as an array with the channel axis."""
+        path = Path(name)
         if not path.is_file():
-            raise FileNotFoundError(f"There is no image file {str(path)!r}.")
+            raise FileNotFoundError(f"There is no image file {str(name)!r}.")
         image = read_array(path) if is_array(path) else self._read_picture(path)
         if self.channels == 1 and image.ndim == len(self.size):
             image = image[..., None]

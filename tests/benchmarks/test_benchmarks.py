@@ -84,6 +84,14 @@ def test_scaling_compares_both_implementations_with_the_plain_convolution():
     assert {(row["group"], row["kernel"], row["channels"]) for row in rows} == {("P4", 3, 8)}
 
 
+def test_kept_kernels_are_compared_with_those_made_anew(monkeypatch):
+    case = cases.NetCase("p4cnn", (28, 28, 1), 2, {"width": 1})
+    monkeypatch.setattr(cases, "net_cases", lambda large: [case])
+    rows = list(measure.inference(1))
+    assert [(row["batch"], row["variant"]) for row in rows] == [(1, "anew"), (1, "kept"), (2, "anew"), (2, "kept")]
+    assert rows[0]["ratio"] == rows[2]["ratio"] == "1.0000"
+
+
 def test_importing_groco_loads_and_computes_nothing_heavy():
     """Groups, their tables and the data are made when they are first asked for; extras are imported when used."""
     program = """

@@ -112,6 +112,8 @@ def test_wrong_files(preprocess, tmp_path):
     (tmp_path / "half.png").write_bytes(whole.read_bytes()[:100])
     with pytest.raises(FileNotFoundError, match=r"no image file '.*missing\.png'"):
         preprocess.read([whole, tmp_path / "missing.png"])
+    with pytest.raises(FileNotFoundError, match="no image file ''"):
+        preprocess.read([""])
     with pytest.raises(FileNotFoundError, match="no image file"):
         preprocess.read([tmp_path])
     with pytest.raises(ValueError, match=r"text\.png' cannot be read as an image"):

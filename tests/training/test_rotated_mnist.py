@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -132,6 +133,19 @@ def test_missing_files_say_where_to_get_them(tmp_path):
     )
     with pytest.raises(ValueError, match="MNIST has 70,000"):
         rotated_mnist.load_mnist(tmp_path / "mnist.npz")
+
+
+@pytest.mark.parametrize("error", [Exception("URL fetch failure on https://...: None"), OSError("disk full")])
+def test_digits_that_cannot_be_downloaded(error, monkeypatch):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
+    with pytest.raises(FileNotFoundError, match=f"MNIST could not be downloaded: {error}. Give a file or folder"):
+        rotated_mnist.load_mnist()
+    error = RuntimeError("of something else")
+    with pytest.raises(RuntimeError, match="of something else"):
+        rotated_mnist.load_mnist()
 
 
 def test_other_digits_are_not_mnist(mnist_file, tmp_path):

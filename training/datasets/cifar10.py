@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from training.datasets import Arrays, Info
-from training.datasets.files import find, read_npz, sha256
+from training.datasets.files import download, find, read_npz, sha256
 
 SPLITS = ("train", "test")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,7 +39,7 @@ def load(source: str | Path | None, variant: str, splits: tuple[str, ...]) -> Ar
     way they are checked against the sha256 of the set.
     """
     if source is None:
-        downloaded = dict(zip(SPLITS, keras.datasets.cifar10.load_data(), strict=True))
+        downloaded = dict(zip(SPLITS, download(keras.datasets.cifar10.load_data, "CIFAR-10"), strict=True))
         loaded = {split: (x, y.reshape(-1).astype(np.uint8)) for split, (x, y) in downloaded.items() if split in splits}
     else:
         names = [_LABELS, *(name for split in splits for name in _ARCHIVES[split])]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from groco.pretrained.files import read_arrays
+
+T = TypeVar("T")
 
 
 def sha256(*arrays: np.ndarray) -> str:
@@ -35,6 +38,21 @@ def find(source: str | Path, names: Sequence[str], what: str, hint: str) -> list
         if all(path.is_file() for path in paths):
             return paths
     raise FileNotFoundError(f"{str(source)!r} has no {', '.join(names)} of {what}. {hint}")
+
+
+def download(load: Callable[[], T], what: str) -> T:
+    """What a function of `keras.datasets` loads.
+
+    Raises:
+        FileNotFoundError: if it cannot be downloaded, which Keras says by a bare Exception.
+    """
+    try:
+        return load()
+    except Exception as error:
+        if isinstance(error, OSError) or type(error) is Exception:
+            hint = "Give a file or folder that has it, for instance by --data."
+            raise FileNotFoundError(f"{what} could not be downloaded: {error}. {hint}") from error
+        raise
 
 
 def read_npz(path: Path, shapes: dict[str, tuple[int | None, ...]], what: str) -> dict[str, np.ndarray]:

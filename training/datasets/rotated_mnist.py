@@ -14,7 +14,7 @@ import numpy as np
 
 from groco.pretrained.files import read_arrays
 from training.datasets import Arrays, Info
-from training.datasets.files import find, sha256
+from training.datasets.files import download, find, sha256
 
 SPLITS = ("train", "test")
 NUM_TRAIN, NUM_TEST = 12_000, 50_000
@@ -68,11 +68,11 @@ def load_mnist(path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
         path: an `mnist.npz` in the layout of keras.datasets, or its folder; downloaded by keras.datasets if None.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if there is no such file, or it cannot be downloaded.
         ValueError: if the file is not MNIST in that layout, or has other digits.
     """
     if path is None:
-        (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+        (x_train, y_train), (x_test, y_test) = download(keras.datasets.mnist.load_data, "MNIST")
     else:
         (path,) = find(path, ["mnist.npz"], "MNIST", "Give an mnist.npz, or none to download it.")
         names = ("x_train", "y_train", "x_test", "y_test")
