@@ -90,14 +90,14 @@ gradients on PyTorch, in `predict` too. It compares the weights with those that 
 them is missed. That is done on a CPU only: to compare numbers on a GPU means to wait for it.
 """
 
-COMPILED = """In what TensorFlow and JAX compile, `predict` too, kernels are made anew at each call: it has the weights as
-variables or arguments, of which no compiler takes that work out. What does is `groco.export_plain(model)`: its kernels
-are expanded once, its group axis is part of the channels, and it is a plain Keras model, equal to 1e-5. On PyTorch it is
-not the faster one: Keras' plain layers copy their signals to other orders of the axes, which the layers of groco do not.
-With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are dense. With
-`implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in it, as plain
-layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller and faster so,
-as the last one below; narrow ones are not.
+COMPILED = """In what TensorFlow and JAX compile, `predict` too, kernels are made anew at each call: it has the weights
+as variables or arguments, of which no compiler takes that work out. What does is `groco.export_plain(model)`: its
+kernels are expanded once, its group axis is part of the channels, and it is a plain Keras model, equal to 1e-5. On
+PyTorch it is not the faster one: Keras' plain layers copy their signals to other orders of the axes, which the layers
+of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are dense.
+With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in it, as
+plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller and
+faster so, as the last one below; narrow ones are not.
 """
 
 PRECISION = """## mixed_bfloat16
