@@ -40,17 +40,17 @@ def expand_kernel(kernel, group_in: Group | None, group_out: Group, groups: int 
         return ops.reshape(kernel, (*size, order_in * c_in, filters))
     if keras.backend.backend() == "torch":
         return _expand_for_torch(kernel, group_in, group_out, groups)
-    # Whole rows of c_in x filters numbers are gathered: an index of single numbers would be as large as the result.
-    rows = ops.reshape(kernel, (volume, c_in * filters))
+    rows = kernel_rows(size, group_in, group_out)
     if keras.backend.backend() == "tensorflow":
-        from groco.layers.on_tensorflow import permuted_copies
+        from groco.layers.on_tensorflow import expand_rows
 
-        rows = permuted_copies(rows, *_rows_by_row(size, group_in, group_out))
+        expanded = expand_rows(kernel, rows.reshape(volume, group_out.order), c_in, groups)
     else:
-        rows = ops.take(rows, kernel_rows(size, group_in, group_out), axis=0)
-    rows = ops.reshape(rows, (volume, group_out.order, c_in, groups, filters // groups))
-    rows = ops.transpose(rows, (0, 2, 3, 1, 4))
-    return ops.reshape(rows, (*size, order_in * c_in, group_out.order * filters))
+        # Whole rows of c_in x filters numbers are gathered: an index of single numbers would be as large as the result.
+        expanded = ops.take(ops.reshape(kernel, (volume, c_in * filters)), rows, axis=0)
+        expanded = ops.reshape(expanded, (volume, group_out.order, c_in, groups, filters // groups))
+        expanded = ops.transpose(expanded, (0, 2, 3, 1, 4))
+    return ops.reshape(expanded, (*size, order_in * c_in, group_out.order * filters))
 
 
 def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: int):
@@ -69,14 +69,6 @@ def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: 
     rows = permuted_copies(rows, *_rows_by_element(size, group_in, group_out))
     rows = rows.reshape(order, volume, groups, filters // groups, c_in).permute(2, 0, 3, 1, 4)
     return rows.reshape(order * filters, *size, volume // math.prod(size) * c_in).movedim(0, -1)
-
-
-@functools.lru_cache(maxsize=512)
-def _rows_by_row(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
-    """(n |group_out|,): `kernel_rows`; and, by element, where in them each of the n rows of the kernel has gone."""
-    rows = kernel_rows(size, group_in, group_out)
-    places = np.argsort(rows.reshape(-1, group_out.order).T, axis=1) * group_out.order
-    return rows, (places + np.arange(group_out.order)[:, None]).reshape(-1).astype(np.int32)
 
 
 @functools.lru_cache(maxsize=512)

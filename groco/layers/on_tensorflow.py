@@ -1,32 +1,57 @@
-"""What TensorFlow is told to differentiate in another way than its own."""
+"""How TensorFlow makes the kernel of an ordinary convolution, in a fraction of the time of its own ways."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
+FEWEST = 16  # filters of a row that is worth to be copied by itself; shorter ones are copied with those of all channels
 
-def permuted_copies(rows, to: np.ndarray, back: np.ndarray):
-    """Copies of rows, each with its own order of them.
 
-    The gradient is a choice of rows, too, and a sum. TensorFlow's own adds row by row: making the kernel of Oh and its
-    gradient take up to twice as long so.
+def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
+    """The copies of a kernel for each element, next to one another.
+
+    The gradient is a choice of rows and a sum. TensorFlow's own adds row by row, and takes up to twice as long.
 
     Args:
-        rows: (n, numbers).
-        to: (copies n,): which row each of the copies is.
-        back: (copies n,): for each copy and row, which of the copies is that row.
+        kernel: (n channels, filters) in any shape.
+        rows: (n, copies): the row, of all channels, of the kernel that each row of the result is, in each of the copies.
+        channels: those of the input that a filter sees.
+        groups: of channels, which have filters / groups of the filters each.
 
     Returns:
-        (copies n, numbers).
+        The result in one row: (n, channels, groups, copies, filters / groups).
     """
-    shape = tuple(rows.shape)
+    filters = kernel.shape[-1]
+    if filters // groups < FEWEST:
+        copies = _permuted_copies(tf.reshape(kernel, (rows.shape[0], channels * filters)), rows, 1)
+        copies = tf.reshape(copies, (*rows.shape, channels, groups, filters // groups))
+        return tf.transpose(copies, (0, 2, 3, 1, 4))
+    parts = channels * groups
+    return _permuted_copies(tf.reshape(kernel, (rows.shape[0] * parts, filters // groups)), rows, parts)
+
+
+def _permuted_copies(values, rows: np.ndarray, parts: int):
+    """(n parts, numbers) -> (n parts copies, numbers), of whose n rows the copies have each its own order.
+
+    The long indices, of all parts, are worked out in a graph, which would be several times as large with them.
+    """
+    places = np.argsort(rows, axis=0)  # for each row, and in each of the copies, where it has gone
+    copies = rows.shape[1]
 
     @tf.custom_gradient
-    def copy(rows):
+    def copy(values):
         def gradient(of_copies):
-            return tf.reduce_sum(tf.reshape(tf.gather(of_copies, back), (-1, *shape)), axis=0)
+            back = _of_parts(places.T, parts) * copies + np.arange(copies, dtype="int32")[:, None, None]
+            back = tf.gather(of_copies, tf.reshape(back, [-1]))
+            return tf.reduce_sum(tf.reshape(back, (copies, *values.shape)), axis=0)
 
-        return tf.gather(rows, to), gradient
+        to = tf.transpose(_of_parts(rows.T, parts), (1, 2, 0))
+        return tf.gather(values, tf.reshape(to, [-1])), gradient
 
-    return copy(rows)
+    return copy(values)
+
+
+def _of_parts(rows: np.ndarray, parts: int):
+    """(copies, n) -> (copies, n, parts)."""
+    return rows.astype("int32")[..., None] * parts + tf.range(parts)

@@ -17,6 +17,10 @@ CASES = {  # of a kernel: size, group of the input, group of the output, channel
     "subgroup": ((3, 3), "P4M", "P4", 2, 4, 2),
     "groups of channels": ((1, 1), "P4", "P4", 2, 6, 3),
     "line": ((5,), "PM", "PM", 2, 2, 1),
+    "many filters": ((3, 3), "P4M", "P4M", 3, 16, 1),
+    "many filters of a lifting": ((3, 3), None, "P4", 2, 24, 1),
+    "many filters in groups": ((2, 2), "P4M", "P4", 2, 36, 2),
+    "many filters in space": ((1, 2, 2), "D4", "D4", 1, 16, 1),
     "space": ((2, 2, 2), "O", "D4", 1, 2, 1),
 }
 
