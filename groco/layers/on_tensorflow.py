@@ -15,7 +15,7 @@ def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
 
     Args:
         kernel: (n channels, filters) in any shape.
-        rows: (n, copies): the row, of all channels, of the kernel that each row of the result is, in each of the copies.
+        rows: (n, copies): which row of the kernel, of all channels, each row of the result is, in each of the copies.
         channels: those of the input that a filter sees.
         groups: of channels, which have filters / groups of the filters each.
 
