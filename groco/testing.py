@@ -11,7 +11,9 @@ import numpy as np
 from groco._precision import exact_float32
 from groco.groups import Group, GroupLike, act, get_group
 from groco.groups._holohedry import NDIMS
+from groco.layers.base import GroupLayer
 from groco.layers.global_pooling import BaseGlobalGroupPooling
+from groco.layers.history import writers
 from groco.layers.pooling import CosetPooling
 
 
@@ -41,15 +43,16 @@ def equivariance_errors(
             channels_first. Random values, without symmetry.
         group: the group that acts; by default the layer's own `subgroup`, but the `group` of a layer that pools all of
             it away: of the trivial subgroup there would be nothing to see.
-        ndim: dimension of the grid. By default that of the layer or the group; names that exist in several dimensions
-            need it.
+        ndim: dimension of the grid. By default that of the layer, of a model's layers or of the group; names that
+            exist in several dimensions need it.
         input_group: the group on which the inputs are given; by default the layer's own, else `group`.
-        output_group: the group on which the outputs are given; by default the layer's own, else `group`.
+        output_group: the group on which the outputs are given; by default that of the layer, or of the last layer of
+            groco in a model, else `group`.
         input: what the inputs are: `"image"`, `"signal"`, `"fibre"`, or `"auto"`, told from the rank.
         output: what the outputs are: `"image"` (batch, *spatial, channels), `"signal"` (batch, *spatial, |group|,
             channels), `"fibre"` (batch, |group|, channels), `"invariant"`, or `"auto"`, told from the rank: an image,
             a signal, or else invariant, but a fibre if the second to last axis (last, with channels_first) of a
-            rank-3 output has the group's length and `output_group` was given or the layer has a `subgroup`.
+            rank-3 output has the group's length and `output_group` was given, or a layer of groco has written it.
         data_format: by default the layer's own, or that of a model's layers, else that of the Keras config.
         elements: indices of the elements to test; all by default.
 
@@ -61,11 +64,12 @@ def equivariance_errors(
         ValueError: if the dimension or the group cannot be told, or the inputs fit neither an image nor the group,
             or there are several outputs, or nothing to compare, or the layer does not take the shape of turned inputs.
     """
-    pooled = group is None and _pools_the_group_away(layer)
-    ndim, group = _which_group(layer, _own_group(layer, "group") if pooled else group, ndim)
+    last = _last_layer(layer)
+    pooled = _pools_the_group_away(last)
+    ndim, group = _which_group(layer, _own_group(layer, "group") if pooled and group is None else group, ndim)
     data_format = data_format or _own_format(layer) or keras.config.image_data_format()
     on_input = get_group(input_group or _own_group(layer, "input_group") or group, ndim)
-    declared_output = output_group or _own_group(layer, "output_group")
+    declared_output = output_group or _own_group(last, "output_group")
     on_output = get_group(declared_output or group, ndim)
     inputs = keras.ops.convert_to_numpy(inputs) if keras.ops.is_tensor(inputs) else np.asarray(inputs)
     if inputs.size == 0:
@@ -80,6 +84,11 @@ def equivariance_errors(
     )
     if pooled and kind_out == "signal":
         kind_out = "invariant"  # one point with one element, where the axes are kept
+    if kind_out in ("signal", "fibre") and not on_output.is_subgroup(group):
+        raise ValueError(
+            f"Outputs of {getattr(layer, 'name', layer)} are on {on_output.name!r}, on which {group.name!r} does not "
+            "act; give that group, or its subgroup, as group."
+        )
     scale = float(np.max(np.abs(reference))) or 1.0
     if not np.any(reference):
         warnings.warn(f"All outputs of {getattr(layer, 'name', layer)} are 0, which shows nothing.", stacklevel=2)
@@ -123,7 +132,7 @@ def _which_group(layer, group: GroupLike | None, ndim: int | None) -> tuple[int,
     if group is None:
         raise ValueError("Say which group acts: group='P4', for instance.")
     if ndim is None:
-        ndim = group.ndim if isinstance(group, Group) else getattr(layer, "rank", None)
+        ndim = group.ndim if isinstance(group, Group) else _own_rank(layer)
     if ndim is not None:
         return ndim, get_group(group, ndim)
     found = {}
@@ -136,6 +145,22 @@ def _which_group(layer, group: GroupLike | None, ndim: int | None) -> tuple[int,
         where = f"in {', '.join(f'{n}-D' for n in found)}" if found else "in no dimension"
         raise ValueError(f"There is a group {group!r} {where}; give ndim, or a Group.")
     return next(iter(found.items()))
+
+
+def _own_rank(layer) -> int | None:
+    """The dimension of the grid of a layer, or of all layers of groco in a model."""
+    if not isinstance(layer, keras.Model):
+        return getattr(layer, "rank", None)
+    ranks = {each.rank for each in layer._flatten_layers() if isinstance(each, GroupLayer)}
+    return ranks.pop() if len(ranks) == 1 else None
+
+
+def _last_layer(layer):
+    """The layer itself; of a model that of groco which wrote the output, None where that cannot be told."""
+    if not isinstance(layer, keras.Model):
+        return layer
+    outputs = getattr(layer, "outputs", None) or []
+    return next(writers(outputs[0]), None) if len(outputs) == 1 else None
 
 
 def _pools_the_group_away(layer) -> bool:

@@ -6,7 +6,14 @@ import pytest
 from keras import ops
 
 from groco.groups import get_group
-from groco.layers import GlobalGroupMaxPooling2D, GroupConv1D, GroupConv2D, GroupDense, GroupMaxPooling2D
+from groco.layers import (
+    GlobalGroupAveragePooling2D,
+    GlobalGroupMaxPooling2D,
+    GroupConv1D,
+    GroupConv2D,
+    GroupDense,
+    GroupMaxPooling2D,
+)
 from groco.testing import assert_equivariant, equivariance_error, equivariance_errors
 
 
@@ -68,6 +75,27 @@ def test_images_pooled_from_signals_are_tested_on_the_whole_group(rng):
     careless = GroupMaxPooling2D(2, group="P4M", subgroup="P1", keepdims=False, allow_non_equivariance=True)
     assert equivariance_error(careless, odd) > 1e-2
     assert list(equivariance_errors(GroupConv2D(2, 3, group="P4M", subgroup="P1"), signal)) == ["e"]
+
+
+def test_what_a_model_ends_in_tells_what_its_outputs_are(image):
+    image = image[:, :6]
+
+    def model(*layers):
+        inputs = keras.Input((6, 6, 1))
+        outputs = GroupConv2D(2, 3, group="P4M")(inputs)
+        for layer in layers:
+            outputs = layer(outputs)
+        return keras.Model(inputs, outputs)
+
+    fibre = model(GlobalGroupAveragePooling2D(group="P4M", subgroup="P4"), keras.layers.ReLU())
+    assert_equivariant(fibre, image, "P4")
+    with pytest.raises(ValueError, match="are on 'P4', on which 'P4M' does not act; give that group"):
+        equivariance_errors(fibre, image, "P4M")
+    assert_equivariant(model(GlobalGroupMaxPooling2D(group="P4M", keepdims=True)), image, "P4M")
+    pool = GlobalGroupMaxPooling2D(group="P4M", subgroup="P4M")
+    assert_equivariant(model(pool, GroupDense(3, group="P4M", ndim=2)), image, "P4M")
+    assert_equivariant(model(pool, keras.layers.Dense(3)), image, "P4M", output="fibre")  # nobody can tell
+    assert_equivariant(model(pool, keras.layers.Flatten()), image, "P1")  # the model's layers are in 2-D
 
 
 def test_outputs_of_other_shapes_and_values_are_errors(image):
