@@ -30,6 +30,22 @@ EXACT, BROKEN = 1e-5, 1e-2
 
 YES, BREAKS, RAISES, ABSENT = "yes", "breaks", "raises", "no layer"
 
+DIFFERENCES = """
+## Where the layers of GroCo differ from Keras'
+
+They take the arguments of Keras' layers, in the same order, and `group`. What is not the same:
+
+- `padding` is `"valid_equiv"` by default, which pads by the least that keeps strides exact, often by nothing. `"valid"`
+  and `"same"` are Keras', and are refused where they would break equivariance. There is no `"causal"`.
+- A kernel on a group has one axis more, `(*kernel_size, |G|, channels, filters)`, which constraints by axis must name.
+- Pooling layers take signals on a group, not images: put a convolution or `GroupLifting` in front.
+- `GroupUpSampling` repeats or interpolates linearly. The cubic and Lanczos kernels of `UpSampling2D` it does not have.
+- `GroupConvTranspose`, the adjoint of `GroupConv`, goes from `subgroup` to `group`; that from `group` to `subgroup`.
+- The names of groups are case-sensitive: `"P4M"`, `"Oh"`. Names of models are in lower case: `"p4m_resnet20"`.
+- `enable_lora` and `quantize` are of Keras' Dense and Embedding layers. `model.quantize` leaves group layers as they
+  are; `groco.export_plain` and the formats of `groco export` have layers that other tools quantise.
+"""
+
 # How a layer is called on one signal.
 CALLS: dict[str, Callable] = {
     "signal": lambda layer, signal, **kwargs: layer(signal, **kwargs),
@@ -372,7 +388,7 @@ def page() -> str:
             "|---|---|---|---|---|---|---|",
         ]
         lines += [_line(row) for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + DIFFERENCES
 
 
 def _line(row: Row) -> str:

@@ -512,7 +512,11 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_nothing(classifier, rng, tmp
         ({"seed": -1}, ValueError, "seed is a whole number"),
         ({"size": 30.5}, ValueError, "size is a whole number above 0, or height and width"),
         ({"size": (3, 4, 5)}, ValueError, "size is a whole number above 0, or height and width"),
-        ({"size": 29}, ValueError, r"p4cnn cannot be built for input_shape=.29, 29, 1.: .* size of 24 or 26"),
+        (
+            {"size": 29},
+            ValueError,
+            r"for input_shape=.29, 29, 1., but for 28 x 28 and 30 x 30\. In the net, Group",
+        ),
         ({"window": 8}, ValueError, "windows and inverted masks are for segmentation"),
         ({"augment": lambda x: x}, ValueError, "takes inputs, labels and a random generator.*TypeError"),
         (

@@ -92,8 +92,10 @@ def _segment(options, preprocess) -> int:
         raise CommandError(f"{options.name} gives a map for each image; say where they go with --output FOLDER")
     suffix = ".png" if len(preprocess.size) == 2 else ".npy"
     targets = [options.output / f"{Path(path).stem}{suffix}" for path in options.images]
-    if len(set(targets)) < len(targets):
-        raise CommandError("several images have one name, and would have one map")
+    twice = next((target for target in targets if targets.count(target) > 1), None)
+    if twice is not None:
+        images = " and ".join(path for path, target in zip(options.images, targets, strict=True) if target == twice)
+        raise CommandError(f"{images} would have one map, {twice}; predict them one after the other")
     for path, target in zip(options.images, targets, strict=True):
         if target.exists() and Path(path).exists() and target.samefile(path):
             raise CommandError(f"the map of {path!r} would replace it; give another folder with --output")

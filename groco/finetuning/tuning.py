@@ -33,6 +33,7 @@ from groco.pretrained.preprocessor import PREPROCESSOR, Preprocessor
 from groco.pretrained.source import Source, locate
 
 _log = logging.getLogger("groco")
+FARTHEST = 16  # from a size that does not work, of one that does
 NUMBER = (int, float, np.number)
 GOLDEN_INPUTS, GOLDEN_SIZE = 4, 64  # their number, and the size where the model takes any
 
@@ -185,9 +186,7 @@ def finetune(
     try:
         head = head_layers(architecture, arguments)
     except ValueError as error:
-        raise ValueError(
-            f"{architecture} cannot be built for input_shape={arguments['input_shape']}: {error}"
-        ) from None
+        raise ValueError(_cannot_be_built(architecture, arguments, error)) from None
     if not head:
         raise ValueError(f"{architecture} has no layer that knows the number of classes, so none can be new.")
     new_head = train.classes != known.classes
@@ -291,6 +290,26 @@ def _spatial(size: int | Sequence[int], known: Preprocessor) -> tuple[int, ...]:
     if len(sizes) != 2 or not all(is_int(n) and n > 0 for n in sizes):
         raise ValueError(f"size is a whole number above 0, or height and width, got {size!r}.")
     return tuple(map(int, sizes))
+
+
+def _cannot_be_built(architecture: str, arguments: dict[str, Any], error: Exception) -> str:
+    """What is wrong with a size, and the nearest square ones that work."""
+    message = f"{architecture} cannot be built for input_shape={arguments['input_shape']}"
+    *sizes, channels = arguments["input_shape"]
+    if not all(sizes):
+        return f"{message}: {error}"
+    works = []
+    for step in (-1, 1):
+        for size in range(max(sizes), max(max(sizes) + step * FARTHEST, 0), step):
+            try:
+                create_model(architecture, **{**arguments, "input_shape": [*[size] * len(sizes), channels]})
+            except ValueError:
+                continue
+            works.append(" x ".join([str(size)] * len(sizes)))
+            break
+    if works:
+        message += f", but for {' and '.join(works)}"
+    return f"{message}. In the net, {error}"
 
 
 def _crop(window: int, train: Examples, multiple: int):

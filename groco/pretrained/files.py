@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 ARRAY_SUFFIX = ".npy"
 _PICTURES = "apng avif bmp dib gif j2k jfif jp2 jpe jpeg jpf jpg jpx pbm pcx pgm png pnm ppm tga tif tiff webp"
 IMAGE_SUFFIXES = (*(f".{name}" for name in _PICTURES.split()), ARRAY_SUFFIX)
+DEEP = 4096  # what the lightest point of a picture of 16 bits reaches, unless it is very dark or had fewer bits
 _ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")  # not MPO: after the photograph cameras keep others of the same
 _ORIENTATION = 274  # the tag of EXIF
 
@@ -75,7 +77,7 @@ def open_picture(file: Path) -> Iterator:
 def read_picture(file: Path, channels: int) -> np.ndarray:
     """A picture of 8 or 16 bits with 8: (height, width) uint8 for one channel, (height, width, 3) for three.
 
-    It is upright, as its EXIF says.
+    It is upright, as its EXIF says. Of one with 16 bits whose values would fit into 12 it warns.
 
     Raises:
         ValueError: if it cannot be read, has other values than of 8 or 16 bits, or is transparent somewhere.
@@ -117,7 +119,14 @@ def _with_8_bits(image, kind_of_file: str | None):
     from PIL import Image
 
     if image.mode.startswith("I;16") or (image.mode == "I" and kind_of_file in ("PNG", "PPM")):
-        return Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
+        values = np.asarray(image).astype(np.int64)
+        if values.any() and values.max() < DEEP:
+            warnings.warn(
+                f"A picture of 16 bits has no value above {values.max()} of 65535, and is read as nearly black. If its "
+                "white is lower, as that of 12 bits, 4095, scale it to 65535.",
+                stacklevel=2,
+            )
+        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode in ("I", "F"):
         kind = "whole numbers" if image.mode == "I" else "floating point numbers"
         raise ValueError(f"its values are {kind} of 32 bits; save it with 8 or 16 bits, or as an array (.npy)")

@@ -59,6 +59,8 @@ def locate(
     Raises:
         PretrainedError: if there is no such model; if a file cannot be had, or is not what the manifest says.
     """
+    if not isinstance(name, (str, Path)):
+        raise PretrainedError(f"The name of a model comes first, a text or a path, got {type(name).__name__}.")
     options = {"cache_dir": cache_dir, "local_files_only": local_files_only, "token": token}
     if isinstance(name, Path) or not str(name).startswith(hub.PREFIX):
         if isinstance(name, Path) or (name not in list_pretrained() and Path(name).is_dir()):

@@ -264,7 +264,7 @@ def test_errors_are_one_line(arguments, message, files, tmp_path, run):
     [
         (["predict", "{unet}", "{good}"], "gives a map for each image; say where they go with --output"),
         (["predict", "{unet}", "{good}", "{odd}", "--output", "{new}"], "any x any pixels (a multiple of 2)"),
-        (["predict", "{unet}", "{good}", "{same}", "--output", "{new}"], "several images have one name"),
+        (["predict", "{unet}", "{good}", "{same}", "--output", "{new}"], "would have one map, "),
         (["predict", "{unet}", "{good}", "--output", "{here}"], "would replace it"),
         (["evaluate", "{unet}"], "say where the images and masks"),
         (["evaluate", "{unet}", "--data", "{here}"], "has no folder 'images' with files"),

@@ -22,6 +22,15 @@ def test_16_bits_are_scaled_to_8(suffix, tmp_path):
     assert sizes_of(file, 2) == GREYS.shape
 
 
+def test_16_bits_of_which_12_are_used_are_warned_of(tmp_path):
+    file = tmp_path / "camera.png"
+    Image.fromarray(GREYS.astype("uint16") * 16).save(file)
+    with pytest.warns(UserWarning, match="no value above 4080 of 65535, and is read as nearly black"):
+        assert read_picture(file, 1).max() == 16
+    Image.fromarray(np.zeros((4, 4), "uint16")).save(file)
+    assert read_picture(file, 1).max() == 0
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P"])
 def test_8_bits(mode, tmp_path):
     file = tmp_path / "grey.PNG"

@@ -239,6 +239,8 @@ def test_what_outputs_mean():
     assert [first[0], second[0], best[0]] == ["dog", "cat", "cat"]
     np.testing.assert_allclose([first[1], second[1], best[1]], [0.75, 0.25, 0.9])
     assert groco.decode_predictions("p4cnn.rotmnist", np.eye(10), top=3)[7][0] == ("7", 1.0)
+    with pytest.raises(PretrainedError, match="name of a model comes first, a text or a path, got ndarray"):
+        groco.decode_predictions(np.eye(10), "p4cnn.rotmnist")
     assert COLOUR.decode([[0.25, 0.75]]) == [[("dog", 0.75)]], "probabilities are not made so once more"
     assert COLOUR.decode([[0.25, 0.75]], from_logits=True)[0][0][1] == pytest.approx(1 / (1 + np.exp(-0.5)))
     assert SLICES.probabilities(np.full((1, 2, 2, 1), 0.25), from_logits=False).max() == 0.25
