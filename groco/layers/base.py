@@ -23,6 +23,7 @@ _EXAMPLES = {
 }
 
 AXIS_NAMES = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+MOST_CONCATENATED = 4  # copies of numbers, see `repeat_channels`
 
 
 class GroupLayer(keras.layers.Layer):
@@ -425,12 +426,15 @@ class GridLayer(GroupLayer):
 def repeat_channels(values, copies: int):
     """(channels,) -> (copies channels,): values of channels as those of each element's channels.
 
-    On JAX they are gathered: XLA spreads a tile over the whole signal, which on a CPU keeps a net from becoming one
-    fusion, and P4CNN takes 4 times as long.
+    On JAX few copies are concatenated and many are gathered: XLA spreads a tile over the whole signal, which on a CPU
+    keeps a net from becoming one fusion, and P4CNN takes 4 times as long. A gather is one operation more of those that
+    a fusion may have, and P4CNN takes 1.2 times as long; concatenated, P4M-ResNet takes 1.05 times as long.
     """
-    if keras.backend.backend() == "jax":
-        return ops.take(values, np.tile(np.arange(values.shape[0]), copies))
-    return ops.tile(values, [copies])
+    if keras.backend.backend() != "jax":
+        return ops.tile(values, [copies])
+    if copies <= MOST_CONCATENATED:
+        return ops.concatenate([values] * copies)
+    return ops.take(values, np.tile(np.arange(values.shape[0]), copies))
 
 
 def merge_last_axes(inputs):

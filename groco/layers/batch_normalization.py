@@ -114,15 +114,11 @@ class GroupBatchNormalization(keras.layers.BatchNormalization):
             self._follow(self.moving_variance, variance)
         else:
             mean, variance = ops.cast(self.moving_mean, dtype), ops.cast(self.moving_variance, dtype)
-        outputs = ops.batch_normalization(
-            signal,
-            repeat_channels(mean, copies),
-            repeat_channels(variance, copies),
-            axis=-1,
-            offset=None if offset is None else repeat_channels(offset, copies),
-            scale=None if scale is None else repeat_channels(scale, copies),
-            epsilon=self.epsilon,
-        )
+        # As `ops.batch_normalization`, which would have to be given all four numbers of a channel for each copy.
+        factor = ops.rsqrt(variance + self.epsilon)
+        factor = factor if scale is None else factor * scale
+        shift = -mean * factor if offset is None else offset - mean * factor
+        outputs = signal * repeat_channels(factor, copies) + repeat_channels(shift, copies)
         return ops.cast(ops.reshape(outputs, ops.shape(inputs)), self.compute_dtype)
 
     def _normalize_on_torch(self, signal, copies: int, scale, offset, training: bool):

@@ -34,7 +34,7 @@ def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
 def _permuted_copies(values, rows: np.ndarray, parts: int):
     """(n parts, numbers) -> (n parts copies, numbers), of whose n rows the copies have each its own order.
 
-    The long indices, of all parts, are worked out in a graph, which would be several times as large with them.
+    The indices of several parts are worked out in the graph, which would be several times as large with them.
     """
     places = np.argsort(rows, axis=0)  # for each row, and in each of the copies, where it has gone
     copies = rows.shape[1]
@@ -42,16 +42,17 @@ def _permuted_copies(values, rows: np.ndarray, parts: int):
     @tf.custom_gradient
     def copy(values):
         def gradient(of_copies):
-            back = _of_parts(places.T, parts) * copies + np.arange(copies, dtype="int32")[:, None, None]
-            back = tf.gather(of_copies, tf.reshape(back, [-1]))
-            return tf.reduce_sum(tf.reshape(back, (copies, *values.shape)), axis=0)
+            back = _of_parts(places, parts) * copies + np.arange(copies, dtype="int32")
+            return tf.reduce_sum(tf.gather(of_copies, back), axis=1)
 
-        to = tf.transpose(_of_parts(rows.T, parts), (1, 2, 0))
-        return tf.gather(values, tf.reshape(to, [-1])), gradient
+        return tf.gather(values, tf.reshape(_of_parts(rows, parts), [-1])), gradient
 
     return copy(values)
 
 
 def _of_parts(rows: np.ndarray, parts: int):
-    """(copies, n) -> (copies, n, parts)."""
-    return rows.astype("int32")[..., None] * parts + tf.range(parts)
+    """(n, copies) -> (n parts, copies)."""
+    rows = rows.astype("int32")
+    if parts == 1:
+        return rows
+    return tf.reshape(rows[:, None] * parts + tf.range(parts)[:, None], (-1, rows.shape[1]))
