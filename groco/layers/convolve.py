@@ -23,7 +23,9 @@ def convolve(inputs, kernel, strides, padding: str = "valid", dilation_rate=1, b
             taken.append(slice(window) if alone else slice(None))
             steps.append(stride if window == 1 and not alone else 1)
             left.append(1 if alone or window == 1 else stride)
-        inputs, strides = every(inputs[(slice(None), *taken)], steps), tuple(left)
+        if any(part.stop for part in taken):  # a slice of everything has a gradient that copies everything
+            inputs = inputs[(slice(None), *taken)]
+        inputs, strides = every(inputs, steps), tuple(left)
     if keras.backend.backend() == "torch":
         from groco.layers import on_torch
 
