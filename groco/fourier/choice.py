@@ -25,6 +25,9 @@ WORTH = {
 }
 # The same where gradients are recorded, if it is another: PyTorch alone knows that before it runs.
 WORTH_WITH_GRADIENT = {"torch": (160.0, 210.0, 300.0)}
+# The same where JAX runs operations one by one, in nothing that is compiled, and fuses none.
+WORTH_EAGER = (400.0, 400.0, math.inf)
+CALL_EAGER = 4e7  # as CALL, below: up to 4.7 times as fast were dense layers with fewer
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
 # they are a convolution.
 SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
@@ -97,19 +100,26 @@ def is_worth_it(
     backend: str,
     points: int | None = None,
     gradient: bool = False,
+    eager: bool = False,
 ) -> bool:
-    """Whether the Fourier implementation is the faster one, on a backend with figures; `points` as in `is_faster`."""
+    """Whether the Fourier implementation is the faster one, on a backend with figures.
+
+    Args:
+        points: as in `is_faster`.
+        gradient: whether gradients are recorded, on PyTorch.
+        eager: whether operations run one by one, on JAX.
+    """
     if group_out.ndim == 1 and backend == "jax":  # forward PM took 1.2 to 1.5 times as long from 128 to 256 channels
         return False
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    worth = WORTH_WITH_GRADIENT if gradient and backend in WORTH_WITH_GRADIENT else WORTH
-    gain = found.saved - worth[backend][kind] * found.moved
+    worth = WORTH_WITH_GRADIENT[backend] if gradient and backend in WORTH_WITH_GRADIENT else WORTH[backend]
+    gain = found.saved - (WORTH_EAGER if eager else worth)[kind] * found.moved
     if gain < 0 or points is None:
         return gain >= 0
     if kind > 0 and len(size) == 2 == len(flips(group_out)) and gain * points < HALVED[backend]:
         return False
-    return found.saved * points >= CALL[backend][gradient] * found.calls
+    return found.saved * points >= (CALL_EAGER if eager else CALL[backend][gradient]) * found.calls
 
 
 def is_faster(
@@ -129,9 +139,17 @@ def is_faster(
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
         return False
-    shape = (size, strides, channels, filters)
     return is_worth_it(
-        group_in, group_out, *shape, backend=backend, points=points, gradient=backend == "torch" and _has_gradient()
+        group_in,
+        group_out,
+        size,
+        strides,
+        channels,
+        filters,
+        backend=backend,
+        points=points,
+        gradient=backend == "torch" and _has_gradient(),
+        eager=backend == "jax" and points is not None and _is_eager(),
     )
 
 
@@ -140,6 +158,13 @@ def _has_gradient() -> bool:
     import torch
 
     return torch.is_grad_enabled()
+
+
+def _is_eager() -> bool:
+    """Whether JAX runs operations at once, instead of tracing them for what it compiles."""
+    import jax
+
+    return not isinstance(jax.numpy.zeros(()), jax.core.Tracer)
 
 
 @functools.cache

@@ -275,6 +275,7 @@ def test_auto_is_dense_in_one_dimension_on_jax(monkeypatch):
 @pytest.mark.parametrize("size", [(1, 1), (3, 3)])
 def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     backend = keras.backend.backend()
+    monkeypatch.setattr(choice, "_is_eager", lambda: False)
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
     monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
     monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
@@ -305,6 +306,7 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
 @pytest.mark.parametrize(("group", "size", "fewest"), [("P4", (3, 3), 10), ("P4M", (3, 3), 1), ("P4", (1, 1), 1)])
 def test_auto_is_dense_where_half_of_little_is_saved(group, size, fewest, monkeypatch):
     backend = keras.backend.backend()
+    monkeypatch.setattr(choice, "_is_eager", lambda: False)
     found = choice.cost(*(get_group(group, 2),) * 2, size, (1, 1), 64, 64, backend)
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
     monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
@@ -312,6 +314,23 @@ def test_auto_is_dense_where_half_of_little_is_saved(group, size, fewest, monkey
     monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
     monkeypatch.setattr(choice, "HALVED", {backend: 9.5 * (found.saved - 10 * found.moved)})
     assert [_chosen(64, 64, size, group, points=n) for n in (fewest - 1, fewest, None)] == [fewest == 1, True, True]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the others are not measured in two ways")
+def test_auto_asks_for_more_where_jax_is_not_compiled(monkeypatch):
+    import jax
+
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+
+    def compiled(width, points):
+        chosen = []
+        jax.make_jaxpr(lambda x: chosen.append(_chosen(width, width, (3, 3), points=points)) or x)(0.0)
+        return chosen[0]
+
+    assert [compiled(width, 1024) for width in (4, 24, 96)] == [False, True, True]
+    assert [_chosen(width, width, (3, 3), points=1024) for width in (4, 24, 96)] == [False, False, True]
+    assert not _chosen(96, 96, (3, 3), points=64)
+    assert _chosen(24, 24, (3, 3))  # of an export, which is compiled
 
 
 @pytest.mark.parametrize(
