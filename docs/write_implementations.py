@@ -60,9 +60,9 @@ Backward is the gradient with respect to weights and inputs. Bold is what `auto`
 convolution is too large to be timed. The three are timed in turns in one process, and a ratio is the median over the
 rounds; quartiles and milliseconds are in `benchmarks/results`, which `python -m benchmarks scaling` writes. Where the
 plain convolution takes a millisecond, single figures are noisy, and what a group convolution does beside it shows: the
-expansion of its kernel and, on PyTorch, which runs eagerly, some more calls. JAX is measured compiled; where it runs
-operations one by one, XLA fuses none, and `auto` is dense on narrow layers and few points, where it was up to 4.7 times
-as fast.
+expansion of its kernel and, on PyTorch, which runs eagerly, some more calls. TensorFlow and JAX are measured
+compiled; where they run operations one by one, `auto` is dense but on wide layers and many points: it was up to 5.2
+times as fast.
 """
 MISCHOSEN = f"""
 `auto` keeps to the dense one near the crossover, which grid, batch and machine move. Here it takes the slower one, by

@@ -25,15 +25,15 @@ WORTH = {
 }
 # The same where gradients are recorded, if it is another: PyTorch alone knows that before it runs.
 WORTH_WITH_GRADIENT = {"torch": (160.0, 210.0, 300.0)}
-# The same where JAX runs operations one by one, in nothing that is compiled, and fuses none.
+# The same where TensorFlow and JAX run operations one by one, in nothing that is compiled.
 WORTH_EAGER = (400.0, 400.0, math.inf)
-CALL_EAGER = 4e7  # as CALL, below: up to 4.7 times as fast were dense layers with fewer
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
 # they are a convolution.
 SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 # Multiplications that take as long as an operation is waited for, in inference and where there is a gradient as well.
 # PyTorch runs them one by one: on few points the dense implementation, of fewer, was up to 2.4 times as fast.
 CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (9e7, 7.5e6)}
+CALL_EAGER = {"tensorflow": 4e8, "jax": 4e7}  # with fewer, dense layers were up to 5.2 and 4.7 times as fast
 # Multiplications to be saved in a call, beyond what WORTH asks for, by planar windows of groups that leave half of
 # them: on JAX P4 and C2MM took up to 1.7 times as long forward below.
 HALVED = {"tensorflow": 0.0, "jax": 1.2e7, "torch": 0.0}
@@ -107,7 +107,7 @@ def is_worth_it(
     Args:
         points: as in `is_faster`.
         gradient: whether gradients are recorded, on PyTorch.
-        eager: whether operations run one by one, on JAX.
+        eager: whether operations run one by one, on TensorFlow or JAX.
     """
     if group_out.ndim == 1 and backend == "jax":  # forward PM took 1.2 to 1.5 times as long from 128 to 256 channels
         return False
@@ -119,7 +119,7 @@ def is_worth_it(
         return gain >= 0
     if kind > 0 and len(size) == 2 == len(flips(group_out)) and gain * points < HALVED[backend]:
         return False
-    return found.saved * points >= (CALL_EAGER if eager else CALL[backend][gradient]) * found.calls
+    return found.saved * points >= (CALL_EAGER[backend] if eager else CALL[backend][gradient]) * found.calls
 
 
 def is_faster(
@@ -149,7 +149,7 @@ def is_faster(
         backend=backend,
         points=points,
         gradient=backend == "torch" and _has_gradient(),
-        eager=backend == "jax" and points is not None and _is_eager(),
+        eager=backend in CALL_EAGER and points is not None and _is_eager(),
     )
 
 
@@ -161,7 +161,11 @@ def _has_gradient() -> bool:
 
 
 def _is_eager() -> bool:
-    """Whether JAX runs operations at once, instead of tracing them for what it compiles."""
+    """Whether TensorFlow or JAX runs operations at once, instead of tracing them for what it compiles."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.inside_function()
     import jax
 
     return not isinstance(jax.numpy.zeros(()), jax.core.Tracer)
