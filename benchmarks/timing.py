@@ -96,13 +96,17 @@ def compiled(model: keras.Model, inputs: np.ndarray, mode: str, inner: bool = Fa
 
 def predictor(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """What takes a batch of NumPy's and gives the outputs, compiled as the backend does in `predict`."""
-    forward = _forward(model)
-    return lambda inputs: keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(inputs)))
+    return _of_arrays(_forward(model))
 
 
 def eager(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """What takes a batch of NumPy's and gives the outputs, one operation after the other."""
-    forward = _forward(model) if keras.backend.backend() == "torch" else functools.partial(model, training=False)
+    return _of_arrays(
+        _forward(model) if keras.backend.backend() == "torch" else functools.partial(model, training=False)
+    )
+
+
+def _of_arrays(forward: Callable) -> Callable[[np.ndarray], np.ndarray]:
     return lambda inputs: keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(inputs)))
 
 

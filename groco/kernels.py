@@ -44,7 +44,8 @@ def expand_kernel(kernel, group_in: Group | None, group_out: Group, groups: int 
     if keras.backend.backend() == "tensorflow":
         from groco.layers.on_tensorflow import expand_rows
 
-        expanded = expand_rows(kernel, rows.reshape(volume, group_out.order), c_in, groups)
+        places = _row_places(size, group_in, group_out)
+        expanded = expand_rows(kernel, rows.reshape(places.shape), places, c_in, groups)
     else:
         # Whole rows of c_in x filters numbers are gathered: an index of single numbers would be as large as the result.
         expanded = ops.take(ops.reshape(kernel, (volume, c_in * filters)), rows, axis=0)
@@ -74,9 +75,15 @@ def _expand_for_torch(kernel, group_in: Group | None, group_out: Group, groups: 
 @functools.lru_cache(maxsize=512)
 def _rows_by_element(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> tuple[np.ndarray, np.ndarray]:
     """(|group_out| n,) for the n rows of the kernel: the row of each copy, by element, and where each row has gone."""
-    permutations = kernel_rows(size, group_in, group_out).reshape(-1, group_out.order).T
-    first = np.arange(group_out.order)[:, None] * permutations.shape[1]
-    return permutations.reshape(-1), (np.argsort(permutations, axis=1) + first).reshape(-1)
+    to = kernel_rows(size, group_in, group_out).reshape(-1, group_out.order).T
+    first = np.arange(group_out.order)[:, None] * to.shape[1]
+    return to.reshape(-1), (_row_places(size, group_in, group_out).T + first).reshape(-1)
+
+
+@functools.lru_cache(maxsize=512)
+def _row_places(size: tuple[int, ...], group_in: Group | None, group_out: Group) -> np.ndarray:
+    """(n, |group_out|): where each of the n rows of the kernel has gone, by element; `kernel_rows` the other way."""
+    return np.argsort(kernel_rows(size, group_in, group_out).reshape(-1, group_out.order), axis=0).astype(np.int32)
 
 
 @functools.lru_cache(maxsize=512)

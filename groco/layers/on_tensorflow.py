@@ -8,7 +8,7 @@ import tensorflow as tf
 FEWEST = 16  # filters of a row that is worth to be copied by itself; shorter ones are copied with those of all channels
 
 
-def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
+def expand_rows(kernel, rows: np.ndarray, places: np.ndarray, channels: int, groups: int):
     """The copies of a kernel for each element, next to one another.
 
     The gradient is a choice of rows and a sum. TensorFlow's own adds row by row, and takes up to twice as long.
@@ -16,6 +16,7 @@ def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
     Args:
         kernel: (n channels, filters) in any shape.
         rows: (n, copies): which row of the kernel, of all channels, each row of the result is, in each of the copies.
+        places: (n, copies): where each row of the kernel has gone, in each of the copies.
         channels: those of the input that a filter sees.
         groups: of channels, which have filters / groups of the filters each.
 
@@ -24,19 +25,18 @@ def expand_rows(kernel, rows: np.ndarray, channels: int, groups: int):
     """
     filters = kernel.shape[-1]
     if filters // groups < FEWEST:
-        copies = _permuted_copies(tf.reshape(kernel, (rows.shape[0], channels * filters)), rows, 1)
+        copies = _permuted_copies(tf.reshape(kernel, (rows.shape[0], channels * filters)), rows, places, 1)
         copies = tf.reshape(copies, (*rows.shape, channels, groups, filters // groups))
         return tf.transpose(copies, (0, 2, 3, 1, 4))
     parts = channels * groups
-    return _permuted_copies(tf.reshape(kernel, (rows.shape[0] * parts, filters // groups)), rows, parts)
+    return _permuted_copies(tf.reshape(kernel, (rows.shape[0] * parts, filters // groups)), rows, places, parts)
 
 
-def _permuted_copies(values, rows: np.ndarray, parts: int):
+def _permuted_copies(values, rows: np.ndarray, places: np.ndarray, parts: int):
     """(n parts, numbers) -> (n parts copies, numbers), of whose n rows the copies have each its own order.
 
     The indices of several parts are worked out in the graph, which would be several times as large with them.
     """
-    places = np.argsort(rows, axis=0)  # for each row, and in each of the copies, where it has gone
     copies = rows.shape[1]
 
     @tf.custom_gradient
@@ -52,7 +52,6 @@ def _permuted_copies(values, rows: np.ndarray, parts: int):
 
 def _of_parts(rows: np.ndarray, parts: int):
     """(n, copies) -> (n parts, copies)."""
-    rows = rows.astype("int32")
     if parts == 1:
         return rows
     return tf.reshape(rows[:, None] * parts + tf.range(parts)[:, None], (-1, rows.shape[1]))
