@@ -18,6 +18,7 @@ from training import datasets, preprocess, tasks
 from training.checkpoints import load_final
 from training.config import check, complete, list_configs, load_config
 from training.make_zoo import read_json
+from training.processor import leave_out_tensorflow
 from training.results import scores
 from training.train import evaluate as evaluate_net
 from training.train import first_examples, leave, on_signal
@@ -99,4 +100,5 @@ def evaluate_run(folder: str | Path, data: str | None = None) -> tuple[dict[str,
 
 
 if __name__ == "__main__":
+    leave_out_tensorflow()
     leave(main())

@@ -1,9 +1,11 @@
-"""What training on a CPU depends on beyond the net: instructions for bfloat16, and how memory is given back."""
+"""The process that trains: its instructions for bfloat16, how it gives memory back, and what it never imports."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import keras
 
 from groco._hardware import BFLOAT16, accelerator, features
 
@@ -35,3 +37,13 @@ def keep_freed_memory() -> None:
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(_M_TOP_PAD, 256 * 2**20)
+
+
+def leave_out_tensorflow() -> None:
+    """Makes this process as one where TensorFlow is not installed, unless it is the backend or imported already.
+
+    Keras imports it wherever it can, to seed it and to ask of what is saved whether it is one of its shapes, and so
+    does TensorBoard. To be called in a process of one's own only: Keras remembers what it found.
+    """
+    if keras.backend.backend() != "tensorflow":
+        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]

@@ -172,8 +172,9 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
 
 
 if __name__ == "__main__":
-    from training.processor import keep_freed_memory
+    from training.processor import keep_freed_memory, leave_out_tensorflow
     from training.train import leave
 
     keep_freed_memory()
+    leave_out_tensorflow()
     leave(main())

@@ -479,4 +479,5 @@ def leave(status: int) -> None:
 
 
 if __name__ == "__main__":
+    processor.leave_out_tensorflow()
     leave(main())

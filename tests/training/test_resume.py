@@ -325,15 +325,19 @@ def test_weights_that_are_not_finite_after_the_last_step(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "tiny-seed0").iterdir()} == {"config.json"}
 
 
+def _start(code, backend, **variables):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, **variables}
+    return subprocess.run(
+        [sys.executable, *code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
+    )
+
+
 @pytest.mark.parametrize("backend", ["torch"])  # of JAX: test_devices.py
-def test_no_tensorflow_on_other_backends(backend, tmp_path):
-    """Which runs without it, and where a run that was killed and resumed is the one that was not, too."""
+def test_killed_and_resumed_on_another_backend(backend, tmp_path):
     pytest.importorskip(backend)
 
     def run(runs, *arguments, **variables):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, **variables}
-        command = [sys.executable, "-m", "tests.training.tiny", "--runs", str(runs), *FULL, *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+        return _start(["-m", "tests.training.tiny", "--runs", str(runs), *FULL, *arguments], backend, **variables)
 
     done = run(tmp_path / "unbroken")
     assert done.returncode == 0, done.stderr
@@ -341,3 +345,28 @@ def test_no_tensorflow_on_other_backends(backend, tmp_path):
     done = run(tmp_path / "killed", "--resume")
     assert done.returncode == 0, done.stderr
     assert _history(tmp_path / "killed") == _history(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_no_tensorflow_on_other_backends(backend, tmp_path):
+    """Wherever it is installed: Keras imports it to seed it and to save a net, TensorBoard to write a file."""
+    pytest.importorskip(backend)
+    changes = [*tiny.CONFIG[1:], "--set", "epochs=1", "--runs", str(tmp_path), "--tensorboard"]
+    for module, arguments in (
+        ("training.train", [tiny.CONFIG[0], *changes]),
+        ("training.evaluate", [str(tmp_path / "tiny-seed0")]),
+        ("training.reproduce", ["rotmnist", "--report", "--results", str(tmp_path), "--pages", str(tmp_path)]),
+    ):
+        code = f"""
+import atexit, runpy, sys, warnings
+from tests.training import tiny
+
+tiny.install()
+atexit.register(lambda: print("TensorFlow:", sys.modules.get("tensorflow")))
+sys.argv = [{module!r}, *{arguments!r}]
+warnings.simplefilter("ignore")  # tiny has imported some of it
+runpy.run_module({module!r}, run_name="__main__")
+"""
+        done = _start(["-c", code], backend)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "TensorFlow: None", done.stdout

@@ -1,8 +1,7 @@
 """`python -m tests.training.tiny ARGUMENTS`: training.train on a tiny net and data set, in a process of its own.
 
 The net has batch normalisation on images and on signals on a group; the data are 8 x 8 pixels in three classes. With
-DIE_AT="EPOCH STEP SIGNAL" in the environment the process sends itself a signal when it makes that batch. On backends
-other than TensorFlow it runs as where TensorFlow is not installed.
+DIE_AT="EPOCH STEP SIGNAL" in the environment the process sends itself a signal when it makes that batch.
 """
 
 import os
@@ -16,7 +15,7 @@ import numpy as np
 
 from groco import layers
 from groco.models.registry import register_model
-from training import datasets, train
+from training import datasets, processor, train
 from training.batches import Batches
 
 EXAMPLES = 45
@@ -69,17 +68,8 @@ def die_at(epoch: int, step: int, name: str) -> None:
     Batches.__getitem__ = get_or_die
 
 
-class _NoTensorFlow:
-    """Finds no TensorFlow, wherever it lies; Keras itself uses some of it where it can."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name == "tensorflow":
-            raise ModuleNotFoundError("No module named 'tensorflow'", name=name)
-
-
 if __name__ == "__main__":
-    if keras.backend.backend() != "tensorflow":
-        sys.meta_path.insert(0, _NoTensorFlow())
+    processor.leave_out_tensorflow()
     install()
     if "DIE_AT" in os.environ:
         epoch, step, name = os.environ["DIE_AT"].split()
