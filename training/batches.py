@@ -1,4 +1,4 @@
-"""The batches of one epoch, for any backend."""
+"""The batches of one epoch, for any backend: made by NumPy, ahead of their use by tf.data on TensorFlow."""
 
 from __future__ import annotations
 
@@ -70,6 +70,30 @@ class InOrder(keras.utils.PyDataset):
 
     def __getitem__(self, index: int):
         return (np.asarray(self.inputs[index * self.batch_size : (index + 1) * self.batch_size]),)
+
+
+def feed(batches: keras.utils.PyDataset):
+    """What `fit` and `predict` are given: the batches, on TensorFlow as a tf.data.Dataset.
+
+    Its threads are as many as the batches have workers; each batch has its place, whichever thread makes it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    example = batches[0]
+
+    def get(index):
+        arrays = tf.numpy_function(batches.__getitem__, [index], [array.dtype for array in example])
+        for array, known in zip(arrays, example, strict=True):
+            array.set_shape((None, *known.shape[1:]))
+        return tuple(arrays)
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # at its end an epoch would wait for the tuner to wake
+    indices = tf.data.Dataset.range(len(batches))
+    made = indices.map(get, num_parallel_calls=batches.workers, deterministic=True)
+    return made.prefetch(batches.max_queue_size).with_options(options)
 
 
 def draw_order(available: int, wanted: int, seed: int, epoch: int) -> np.ndarray:

@@ -42,12 +42,8 @@ def save(model: keras.Model, folder: Path, epoch: int) -> None:
 
 
 def save_final(model: keras.Model, folder: Path) -> None:
-    """Keeps the net that is evaluated, without the state of its training."""
-    _write(
-        folder / "partial.keras",
-        lambda path: keras.saving.save_model(model, path, include_optimizer=False),
-        lambda partial: partial.replace(folder / FINAL),
-    )
+    """Keeps the net that is evaluated."""
+    _write(folder / "partial.keras", model.save, lambda partial: partial.replace(folder / FINAL))
 
 
 def load_final(folder: Path) -> keras.Model:
@@ -73,7 +69,9 @@ def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
             model = keras.saving.load_model(path)
             epoch = _epoch_of(path)
         except Exception as error:  # whatever a broken file makes Keras raise
-            print(f"training: {path} cannot be read ({error}); trying the one before", file=sys.stderr)
+            what = error if zipfile.is_zipfile(path) else "it is not a whole .keras file"
+            then = "" if path == found[-1] else "; trying the one before"
+            print(f"training: {path} cannot be read ({what}){then}", file=sys.stderr)
             continue
         for broken in found[: found.index(path)]:
             with contextlib.suppress(OSError):  # another process of the run may have done so
@@ -104,7 +102,9 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
                 ]
         lines = [line for line in lines if line["epoch"] <= epochs]
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"{path} cannot be read ({error!r}).") from None
+        raise TrainingError(
+            f"{path} cannot be read ({error!r}). Where it is removed --resume goes on; curves and seconds begin there."
+        ) from None
     if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
         print(
             f"training: {path} has not every epoch up to {epochs}, where the checkpoint is; curves and seconds are "

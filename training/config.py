@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from groco.pretrained.card import SENTENCES
 from training import augment, datasets, preprocess
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -124,16 +125,27 @@ def check(config: dict[str, Any]) -> None:
         must(key, _is_count(config[key]), "a positive int")
     for key in ("train_examples", "examples_per_epoch"):
         must(key, config[key] is None or _is_count(config[key]), "None or a positive int")
-    for key in ("model_args", "dataset_args", "card"):
+    for key in ("model_args", "dataset_args"):
         must(key, isinstance(config[key], dict), "a table")
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
     must("name", plain, "the name of a file")
-    must("paper", config["paper"] is None or isinstance(config["paper"], dict), "None or a table")
+    must("model", isinstance(config["model"], str), "the name of a model")
+    must("card", _is_card(config["card"]), f"a table of sentences: {', '.join(SENTENCES)}")
+    paper = config["paper"]
+    must("paper", paper is None or (isinstance(paper, dict) and "title" in paper), "None or a table with a title")
     must("model_args", "num_classes" not in config["model_args"], "a table without num_classes, which the data says")
     must("dataset_args", set(config["dataset_args"]) <= {"variant"}, "a table of the variant")
     made = "a table of class_name and config"
     must("optimizer", _is_made_by_keras(config["optimizer"]), made)
     must("schedule", config["schedule"] is None or _is_made_by_keras(config["schedule"]), f"None or {made}")
+    for key in ("optimizer", "schedule"):
+        numbers = _numbers((config[key] or {}).get("config", {}))
+        must(key, all(0 <= number < math.inf for number in numbers), "a table whose numbers are finite and from 0")
+    settings = config["optimizer"]["config"]
+    texts = [key for key, value in settings.items() if isinstance(value, str) and key != "name"]
+    must("optimizer", not texts, f"a table without text for {', '.join(texts)}")
+    rate = type(settings.get("learning_rate", 0 if config["schedule"] else None)) in (int, float, dict)
+    must("optimizer", rate, "a table whose config has a number as learning_rate, or goes with a schedule")
     for key, off in (("label_smoothing", 0.0), ("ema_momentum", None)):
         fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
         must(key, fits, f"{off} or a number between 0 and 1")
@@ -177,12 +189,27 @@ def _is_made_by_keras(value) -> bool:
     )
 
 
+def _is_card(value) -> bool:
+    return isinstance(value, dict) and all(k in SENTENCES and isinstance(v, str) for k, v in value.items())
+
+
+def _numbers(value) -> list[float]:
+    """All numbers in tables and lists."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [number for item in value for number in _numbers(item)]
+    return [value] if type(value) in (int, float) else []
+
+
 def _set(config: dict[str, Any], path: list[str], value, change: str) -> None:
     *parents, last = path
     for parent in parents:
         if not isinstance(config.get(parent), dict):
             raise ValueError(f"{change!r}: the config has no section {parent!r}.")
         config = config[parent]
+    if not parents and last == "changes":
+        raise ValueError(f"{change!r}: changes are kept of what --set is given, and are not given themselves.")
     if last not in config and not parents:
         raise ValueError(f"{change!r}: the config has no {last!r}; it has {', '.join(sorted(config))}.")
     config[last] = value

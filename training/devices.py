@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.batches import Batches
+from training.batches import Batches, feed
 from training.checkpoints import TrainingError
 
 KERAS_VARIABLES = (
@@ -64,15 +64,11 @@ class OneDevice:
 
     def fit(self, model: keras.Model, batches: Batches, callbacks: list) -> dict[str, float]:
         """Trains for an epoch; returns the means of loss and metrics over its examples."""
-        return _fit(model, callbacks, x=batches)
+        return _fit(model, callbacks, x=feed(batches))
 
     def gather(self, value: int) -> list[int]:
         """The value that each process gives."""
         return [value]
-
-    def on_one_device(self, model: keras.Model) -> keras.Model:
-        """The net as it is on one device, to be evaluated."""
-        return model
 
 
 class _Devices(OneDevice):
@@ -92,11 +88,6 @@ class _Devices(OneDevice):
 
     def _fit(self, model, part: Part, callbacks: list) -> dict[str, float]:
         return _fit(model, callbacks, x=part)
-
-    def on_one_device(self, model):
-        plain = keras.models.clone_model(model)
-        plain.set_weights(model.get_weights())
-        return plain
 
 
 class _Jax(_Devices):
@@ -128,23 +119,20 @@ class _TensorFlow(_Devices):
         import tensorflow as tf
 
         local = self.replicas // self.processes
-        example = part[0]
 
-        def get(index):
-            arrays = tf.numpy_function(part.__getitem__, [index], [array.dtype for array in example])
-            shapes = [(local, -1, *array.shape[1:]) for array in example]
-            return tuple(tf.reshape(array, shape) for array, shape in zip(arrays, shapes, strict=True))
+        def cut(*arrays):
+            pieces = tuple(tf.reshape(array, (local, -1, *array.shape[1:])) for array in arrays)
+            return tf.data.Dataset.from_tensor_slices(pieces)
 
         def pieces(context) -> tf.data.Dataset:
             """One after the other for the devices of this process."""
-            batches = tf.data.Dataset.range(len(part)).map(get, num_parallel_calls=part.workers, deterministic=True)
-            return batches.flat_map(lambda *arrays: tf.data.Dataset.from_tensor_slices(arrays)).prefetch(2 * local)
+            return feed(part).flat_map(cut).prefetch(2 * local)
 
         batches = iter(self.strategy.distribute_datasets_from_function(pieces))
         # Not by model.fit, which in Keras 3.15 cannot take its means over several processes.
         with _synchronized(model):
             if model is not self.model:
-                model._symbolic_build(data_batch=example)  # metrics and optimizer make their variables
+                model._symbolic_build(data_batch=part[0])  # metrics and optimizer make their variables
                 self.model, self.step = model, self._make_step(model)
             model.reset_metrics()
             called = keras.callbacks.CallbackList([*callbacks], model=model)

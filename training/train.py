@@ -29,7 +29,7 @@ from groco._precision import exact_float32
 from groco.models import create_model
 from groco.pretrained.loading import weight_not_finite
 from training import augment, checkpoints, datasets, devices, preprocess, processor, provenance, tasks
-from training.batches import Batches, InOrder
+from training.batches import Batches, InOrder, feed
 from training.checkpoints import TrainingError
 from training.config import FREE, complete, in_steps, list_configs, load_config, recipe
 from training.datasets.stored import Stored
@@ -193,9 +193,7 @@ def _run(
     averaged = _optimizer(model).use_ema
     with cluster.scope():
         model.optimizer.finalize_variable_values(model.trainable_weights)  # to their moving averages, if asked for
-    model = cluster.on_one_device(model)
-    if config["precision"] != "float32":
-        model = in_single_precision(model, config, task, x_train.shape[1:])
+    model = bare(model, config, task, x_train.shape[1:])
     if averaged:
         _seed_dropout(model, seed, config["epochs"])
         renew_statistics(model, Batches(x_train, y_train, epoch=config["epochs"], **batches))
@@ -247,7 +245,8 @@ def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> 
     else:
         return
     raise TrainingError(
-        f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help."
+        f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help, in a run from "
+        "the beginning: with another folder by --runs, or without that one."
     )
 
 
@@ -295,7 +294,10 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
     try:
         before = complete(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}).") from None
+        raise TrainingError(
+            f"{path} cannot be read ({error}). Where it is removed --resume goes on with the settings that it is given "
+            "and does not compare them with those of the run."
+        ) from None
     now = json.loads(json.dumps(config))
     free = {*FREE, *(["epochs"] if now["schedule"] is None and now["epochs"] >= before.get("epochs", 0) else [])}
     if changed := sorted(key for key in now if key not in free and before.get(key) != now[key]):
@@ -340,12 +342,12 @@ def _accumulated(settings: dict[str, Any]) -> int:
     return number if isinstance(number, int) and number > 1 else 1
 
 
-def in_single_precision(model: keras.Model, config: dict[str, Any], task, input_shape) -> keras.Model:
-    """The net, trained in mixed precision, as a float32 one: what is evaluated and kept, whoever loads it."""
+def bare(model: keras.Model, config: dict[str, Any], task, input_shape) -> keras.Model:
+    """The trained net as one of float32 on one device, without optimizer: what is evaluated and kept."""
     keras.config.set_dtype_policy("float32")
-    single = _net(config, task, input_shape)
-    single.set_weights(model.get_weights())
-    return single
+    net = _net(config, task, input_shape)
+    net.set_weights(model.get_weights())
+    return net
 
 
 def renew_statistics(model: keras.Model, batches: Batches, most: int = 100) -> None:
@@ -409,7 +411,7 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
         with exact_float32():
-            logits = model.predict(InOrder(prepare(inputs), batch_size), verbose=0)
+            logits = model.predict(feed(InOrder(prepare(inputs), batch_size)), verbose=0)
         labels = np.asarray(labels)
         if not np.isfinite(logits).all():
             raise TrainingError(f"{model.name} gives values that are not finite for the split {split!r}.")

@@ -13,6 +13,9 @@ from groco.pretrained.preprocessor import Preprocessor
 CARD = "README.md"
 PIPELINE_TAGS = {"classification": "image-classification", "segmentation": "image-segmentation"}
 SECTIONS = ("How to load", "How to fine-tune", "Results", "Recipe", "Not good for", "Licence", "How to cite")
+# What no measurement knows: the symmetry, what the images are, what the paper's figure was measured on, the difference
+# from our data, what the model is not for, and how to cite it.
+SENTENCES = ("about", "usage", "paper_data", "difference", "limits", "citation")
 
 _BODY = """\
 # {name}
@@ -65,9 +68,8 @@ def make_card(name: str, description: dict[str, Any], preprocessor: Preprocessor
     Args:
         name: of the model, `architecture.tag`.
         description: the content of its groco.json: architecture, parameters, metrics, paper (None where no figure is
-            published), recipe and licence as in the manifest. Its `card`, a table that may be left out, has sentences
-            that no measurement knows: `about` (its symmetry), `usage` (what the images are), `paper_data` (what the
-            paper's figure was measured on), `difference` (from ours), `limits` and `citation`.
+            published), recipe and licence as in the manifest. Its `card`, a table that may be left out, has some of
+            `SENTENCES`.
         preprocessor: its preprocessor.
 
     Raises:

@@ -98,6 +98,38 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(unbroken, mnist_file,
         train.run(_config(), 1, folder, str(mnist_file), resume=True)
 
 
+def test_it_is_said_of_a_checkpoint_what_is_wrong_and_what_is_tried(unbroken, mnist_file, small, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken[0], folder)
+    for name in checkpoints.CHECKPOINTS:
+        (folder / name).write_bytes(b"")
+    with pytest.raises(train.TrainingError, match="remove that folder to train from the beginning"):
+        train.run(_config(), 1, folder, str(mnist_file), resume=True)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" cannot be read ")[2] for line in said if "cannot be read" in line] == [
+        "(it is not a whole .keras file); trying the one before",
+        "(it is not a whole .keras file)",
+    ]
+
+
+def test_a_damaged_config_can_be_removed(unbroken, mnist_file, small, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken[0], folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(train.TrainingError, match=r"config\.json cannot be read .* Where it is removed --resume goes on"):
+        train.run(_config(), 1, folder, str(mnist_file), resume=True)
+    (folder / "config.json").unlink()
+    assert train.run(_config(), 1, folder, str(mnist_file), resume=True)["test_error"] == unbroken[1]["test_error"]
+
+
+def test_the_final_net_is_without_its_training(unbroken):
+    net = keras.saving.load_model(unbroken[0] / "final.keras")
+    assert not net.compiled
+    assert not hasattr(net, "optimizer") or net.optimizer is None
+    sizes = [(unbroken[0] / name).stat().st_size for name in ("final.keras", "last.keras")]
+    assert 2 * sizes[0] < sizes[1]
+
+
 def test_a_run_is_not_overwritten(unbroken, mnist_file):
     with pytest.raises(train.TrainingError, match="exists already; add --resume"):
         train.run(_config(), 1, unbroken[0], str(mnist_file))
@@ -107,7 +139,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(mnist_file, small, tmp_path, ca
     arguments = ["z2cnn_rotmnist", "--data", str(mnist_file), "--runs", str(tmp_path), "--set", "epochs=3"]
     status = train.main([*arguments, "--set", "optimizer.config.learning_rate=1e30"])
     assert status == 1
-    assert "the loss is nan in epoch" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the loss is nan in epoch" in said
+    assert "A smaller learning rate may help, in a run from the beginning: with another folder by --runs" in said
 
 
 def test_a_net_that_is_not_finite_has_no_score():
@@ -251,7 +285,21 @@ def test_two_steps_on_photographs(name, rng, monkeypatch):
         ("l2=True", "l2 is a number from 0.0, got True"),
         ("name=../evil", "name is the name of a file, got '../evil'"),
         ("name=..", "name is the name of a file"),
-        ("paper=5", "paper is None or a table, got 5"),
+        ("paper=5", "paper is None or a table with a title, got 5"),
+        ("paper={}", "paper is None or a table with a title"),
+        ("model=[]", r"model is the name of a model, got \[\]"),
+        ("changes=3", "'changes=3': changes are kept of what --set is given"),
+        ("card={'about': 3}", "card is a table of sentences: about, usage, "),
+        ("card.colour=red", "card is a table of sentences"),
+        ("optimizer.config.clipnorm=-1", "optimizer is a table whose numbers are finite and from 0, got .*-1"),
+        ("optimizer.config.learning_rate=1e999", "optimizer is a table whose numbers are finite and from 0"),
+        ("optimizer.config.learning_rate=fast", "optimizer is a table without text for learning_rate"),
+        ("optimizer.config.learning_rate=None", "optimizer is a table whose config has a number as learning_rate"),
+        ("optimizer.config={}", "optimizer is a table whose config has a number as learning_rate, or goes with a sche"),
+        (
+            "schedule={'class_name': 'PiecewiseConstantDecay', 'config': {'boundaries': [1], 'values': [0.1, -0.1]}}",
+            "schedule is a table whose numbers are finite and from 0",
+        ),
         ("model_args.num_classes=3", "model_args is a table without num_classes, which the data says"),
     ],
 )
