@@ -4,6 +4,8 @@ import errno
 import inspect
 import json
 import logging
+import subprocess
+import sys
 import tempfile
 
 import keras
@@ -665,6 +667,27 @@ def test_a_model_that_cannot_be_saved_is_not_lost(classifier, tmp_path, rng, mon
     rescued = str(e.value).split("'")[-2]
     assert groco.from_pretrained(rescued).output_shape == (None, 2)
     assert not output.exists()
+
+
+def test_a_process_that_can_write_nothing_ends_as_it_should(tmp_path):
+    """HDF5, where it cannot write a file, takes the process down when it ends."""
+    pytest.importorskip("resource")
+    code = f"""
+import resource
+import groco
+
+images, labels = groco.data.digits()
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    groco.finetune("p4cnn.rotmnist", (images[::20], labels[::20]), epochs=1, verbose=0, output={str(tmp_path / "x")!r})
+except OSError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "File too large" in done.stdout
+    assert "the model is lost" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -237,7 +237,7 @@ def _write_or_rescue(write: Callable[[Path], Path], model: keras.Model, output: 
     """Writes the folder; elsewhere if that fails after all, so that the training is not lost, and says so.
 
     Raises:
-        OSError: that says where the model is, as a folder, or else a file of Keras alone.
+        OSError: that says where the model is, as a folder, or else a file of Keras alone; or that it is lost.
     """
     try:
         return write(output)
@@ -249,8 +249,11 @@ def _write_or_rescue(write: Callable[[Path], Path], model: keras.Model, output: 
             except Exception:
                 rescue = folder / "model.keras"
                 model.save(rescue)
-        except Exception:
-            raise error from None
+        except Exception as other:
+            message = (
+                f"{str(output)!r} cannot be written ({error}), nor a folder elsewhere ({other}); the model is lost."
+            )
+            raise OSError(message) from error
         message = f"{str(output)!r} cannot be written ({error}); the trained model is in {str(rescue)!r}."
         raise OSError(message) from error
 

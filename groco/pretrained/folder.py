@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,11 @@ def _write(folder: Path, model, architecture, arguments, preprocessor, informati
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
         new, old = Path(temporary) / folder.name, Path(temporary) / "old"
-        keras.saving.save_model(clean, new, zipped=False)
-        if (new / "assets").is_dir():
-            (new / "assets").rmdir()
+        # Packed, because Keras then has HDF5 write in memory: on a full disk that ends the process when it ends.
+        packed = Path(temporary) / "packed.keras"
+        clean.save(packed)
+        shutil.unpack_archive(packed, new, "zip")
+        packed.unlink()
         preprocessor.save(new / PREPROCESSOR)
         outputs = clean.predict(preprocessor(golden), batch_size=8, verbose=0)
         np.savez_compressed(new / GOLDEN, images=golden, outputs=outputs)

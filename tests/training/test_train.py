@@ -116,7 +116,7 @@ def test_a_damaged_config_can_be_removed(unbroken, mnist_file, small, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(unbroken[0], folder)
     (folder / "config.json").write_text("{")
-    with pytest.raises(train.TrainingError, match=r"config\.json cannot be read .* Where it is removed --resume goes on"):
+    with pytest.raises(train.TrainingError, match=r"config\.json cannot be read .* Where it is removed --resume"):
         train.run(_config(), 1, folder, str(mnist_file), resume=True)
     (folder / "config.json").unlink()
     assert train.run(_config(), 1, folder, str(mnist_file), resume=True)["test_error"] == unbroken[1]["test_error"]
