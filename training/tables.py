@@ -147,10 +147,10 @@ TABLES: dict[str, Table] = {
     ),
     "modelnet10": Table(
         "ModelNet10 voxels",
-        f"Volumes of 32 x 32 x 32 voxels, official split without the empty grids, {modelnet10.EMPTY['train']} for "
-        f"training and {modelnet10.EMPTY['test']} for testing; {modelnet10.REPEATED} of the test volumes equal one for "
-        "training. Trained on upright objects, unless the line says otherwise, and tested on the same test objects "
-        "upright and each turned by one of the 24 rotations of the cube.",
+        f"Volumes of 32 x 32 x 32 voxels, official split without the empty grids ({modelnet10.LEFT_OUT}); "
+        f"{modelnet10.REPEATED} of the test volumes equal one for training. Trained on upright objects, unless the "
+        "line says otherwise, and tested on the same test objects upright and each turned by one of the 24 rotations "
+        "of the cube.",
         {"test_error": "upright: error %", "test_rotated_error": "turned: error %"},
         (
             Row("o_resnet3d", "o_resnet3d_modelnet10", 1),
