@@ -76,7 +76,11 @@ def models(rounds: int, only: str = "") -> Rows:
 
 
 def inference(rounds: int, only: str = "") -> Rows:
-    """Each net called eagerly, for one image and for several: with the kernels that its layers keep, and without."""
+    """Each net, for one image and for several, with the kernels that its layers keep and with kernels made anew.
+
+    Called eagerly, and compiled: there nothing keeps kernels, and it is timed what it would gain to have the program
+    keep them.
+    """
     for case in cases.net_cases(large=results.on_gpu()):
         if only not in case.name:
             continue
@@ -84,13 +88,46 @@ def inference(rounds: int, only: str = "") -> Rows:
         for layer in anew._flatten_layers():
             if isinstance(layer, WeightedGroupLayer):
                 layer._prepared = None
+        ways = {"anew": ({"anew": anew, "kept": kept}, eager)}
+        if keras.backend.backend() != "torch":  # which compiles nothing in `predict`
+            nets = {
+                "compiled": anew,
+                "compiled, chosen": _choosing(case),
+                "compiled, exported": groco.export_plain(anew),
+            }
+            ways["compiled"] = (nets, predictor)
         for inputs in (case.inputs()[:1], case.inputs()):
-            calls = {variant: _with(eager(model), inputs) for variant, model in {"anew": anew, "kept": kept}.items()}
-            for variant, measured in interleaved(calls, "anew", rounds).items():
-                yield {"case": case.name, "variant": variant, "batch": len(inputs)} | _columns(measured)
-                print(
-                    f"{case.name:20} {variant:6} {len(inputs):4} {measured.milliseconds:8.3f} ms {measured.ratio:6.3f}"
-                )
+            for baseline, (nets, run) in ways.items():
+                calls = {variant: _with(run(net), inputs) for variant, net in nets.items()}
+                for variant, measured in interleaved(calls, baseline, rounds).items():
+                    yield {"case": case.name, "variant": variant, "batch": len(inputs)} | _columns(measured)
+                    print(
+                        f"{case.name:20} {variant:18} {len(inputs):4} {measured.milliseconds:8.3f} ms "
+                        f"{measured.ratio:6.3f}"
+                    )
+
+
+def _choosing(case) -> keras.Model:
+    """A net whose compiled program has the kernels that were made, and chooses them if they are of the same weights."""
+    model = case.build()
+    for layer in model._flatten_layers():
+        if isinstance(layer, WeightedGroupLayer):
+            layer._prepared = _Chosen()
+    model(case.inputs()[:1], training=False)  # makes them
+    return model
+
+
+class _Chosen:
+    def __init__(self):
+        self.made: dict[str, tuple[Any, Any]] = {}
+
+    def __call__(self, kernel, make: Callable[[Any], Any], name: str):
+        kernel = keras.ops.convert_to_tensor(kernel)
+        if name not in self.made:
+            self.made[name] = keras.tree.map_structure(keras.Variable, (kernel, make(kernel)))
+        source, made = keras.tree.map_structure(lambda variable: variable.value, self.made[name])
+        same = keras.ops.all(keras.ops.equal(source, kernel))
+        return keras.ops.cond(same, lambda: made, lambda: make(kernel))
 
 
 def scaling(rounds: int, only: str = "") -> Rows:

@@ -96,8 +96,13 @@ them is missed. That is done on a CPU only: to compare numbers on a GPU means to
 """
 
 COMPILED = """In what TensorFlow and JAX compile, `predict` too, kernels are made anew at each call: it has the weights
-as variables or arguments, of which no compiler takes that work out. What does is `groco.export_plain(model)`: its
-kernels are expanded once, its group axis is part of the channels, and it is a plain Keras model, equal to 1e-5. On
+as variables or arguments, of which no compiler takes that work out. A program that keeps them beside its weights has
+to see whether they are of these weights, and copies them when it chooses them, which is most of the work of making them
+("chosen"); it could not be exported either. What does without is `groco.export_plain(model)` ("exported"): its kernels
+are expanded once, its group axis is part of the channels, and it is a plain Keras model, equal to 1e-5.
+"""
+
+EXPORTED = """On
 PyTorch it is not the faster one: Keras' plain layers copy their signals to other orders of the axes, which the layers
 of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are dense.
 With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in it, as
@@ -153,6 +158,8 @@ def _page() -> Iterable[str]:
     yield INFERENCE
     yield from _inference()
     yield COMPILED
+    yield from _compiled()
+    yield EXPORTED
     yield from _formats()
     yield from _precision()
     yield from _start()
@@ -211,7 +218,12 @@ def _missed() -> Iterable[str]:
             reason = _reason(name, row, goal)
             what = ", ".join(row[key] for key in ("backend", "case", "variant", "pass"))
             lines.append(f"- {what}: {float(row['ratio']):.2f}; {reason}.")
-    lines.append("- What TensorFlow and JAX compile makes its kernels anew at each call, in inference too: see below.")
+    chosen = [float(row["ratio"]) for row in _rows("inference") if row["variant"] == "compiled, chosen"]
+    lines.append(
+        "- What TensorFlow and JAX compile makes its kernels anew at each call, in inference too; if programs kept "
+        "them and chose them where the weights are the same, nets would take "
+        f"{min(chosen):.2f} to {max(chosen):.2f} of the time: see below."
+    )
     lines += [f"- {case}, {backend}: {missed}." for case, backend, *_, missed in _starts() if missed]
     yield "## Missed goals\n"
     yield from lines
@@ -256,6 +268,21 @@ def _inference() -> Iterable[str]:
     cells = {(row["case"], row["batch"], row["backend"]): row for row in rows}
     for case, batch in dict.fromkeys(key[:2] for key in cells):
         yield f"| {case} | {batch} | {' | '.join(_cell(cells.get((case, batch, backend))) for backend in backends)} |"
+    yield ""
+
+
+def _compiled() -> Iterable[str]:
+    ways = {"compiled, chosen": "chosen", "compiled, exported": "exported"}
+    rows = [row for row in _rows("inference") if row["variant"] in ways]
+    backends = _engines(rows)
+    columns = [(backend, way) for backend in backends for way in ways]
+    yield "The time of compiled calls, relative to those that make kernels anew:\n"
+    yield f"| net | images | {' | '.join(f'{backend}, {ways[way]}' for backend, way in columns)} |"
+    yield f"|---|---|{'---|' * len(columns)}"
+    cells = {(row["case"], row["batch"], row["backend"], row["variant"]): row for row in rows}
+    for case, batch in dict.fromkeys(key[:2] for key in cells):
+        values = (_cell(cells.get((case, batch, backend, way))) for backend, way in columns)
+        yield f"| {case} | {batch} | {' | '.join(values)} |"
     yield ""
 
 

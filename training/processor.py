@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.abc
+import importlib.machinery
 import sys
 
 import keras
@@ -46,4 +48,17 @@ def leave_out_tensorflow() -> None:
     does TensorBoard. To be called in a process of one's own only: Keras remembers what it found.
     """
     if keras.backend.backend() != "tensorflow":
-        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, _NoTensorFlow())
+
+
+class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds TensorFlow, and cannot load it. None in sys.modules would do, if tensorflow-datasets did not look there."""
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self) if name == "tensorflow" else None
+
+    def create_module(self, spec):
+        raise ModuleNotFoundError("TensorFlow is left out, which is not the backend.", name=spec.name)
+
+    def exec_module(self, module):
+        raise NotImplementedError
