@@ -83,6 +83,7 @@ def feed(batches: keras.utils.PyDataset):
 
     example = batches[0]
 
+    @tf.autograph.experimental.do_not_convert
     def get(index):
         arrays = tf.numpy_function(batches.__getitem__, [index], [array.dtype for array in example])
         for array, known in zip(arrays, example, strict=True):

@@ -120,6 +120,7 @@ class _TensorFlow(_Devices):
 
         local = self.replicas // self.processes
 
+        @tf.autograph.experimental.do_not_convert
         def cut(*arrays):
             pieces = tuple(tf.reshape(array, (local, -1, *array.shape[1:])) for array in arrays)
             return tf.data.Dataset.from_tensor_slices(pieces)
