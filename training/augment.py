@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,11 @@ def check(augmentations: Sequence) -> None:
             raise ValueError(
                 f"the augmentation {name} has no argument {', '.join(unknown)}; it has {', '.join(known) or 'none'}."
             )
+        for key, value in arguments.items():
+            most = 1 if key == "probability" else math.inf
+            if isinstance(value, (int, float)) and not 0 <= value <= most:
+                limit = " and at most 1" if key == "probability" else ""
+                raise ValueError(f"the augmentation {name} has a {key} of at least 0{limit}, got {value}.")
 
 
 def flip(inputs, labels, rng, probability: float = 0.5) -> Batch:

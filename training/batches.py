@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -72,20 +74,40 @@ class InOrder(keras.utils.PyDataset):
         return (np.asarray(self.inputs[index * self.batch_size : (index + 1) * self.batch_size]),)
 
 
-def feed(batches: keras.utils.PyDataset):
+@contextlib.contextmanager
+def feed(batches: keras.utils.PyDataset) -> Iterator[Any]:
     """What `fit` and `predict` are given: the batches, on TensorFlow as a tf.data.Dataset.
 
-    Its threads are as many as the batches have workers; each batch has its place, whichever thread makes it.
+    Its threads are as many as the batches have workers; each batch has its place, whichever thread makes it. What
+    making one raises is raised as it is.
     """
     if keras.backend.backend() != "tensorflow":
-        return batches
+        yield batches
+        return
+    failed: list[Exception] = []
+    try:
+        yield _dataset(batches, failed)
+    except Exception:
+        if failed:
+            raise failed[0] from None
+        raise
+
+
+def _dataset(batches: keras.utils.PyDataset, failed: list[Exception]):
     import tensorflow as tf
 
     example = batches[0]
 
+    def make(index):
+        try:
+            return batches[index]
+        except Exception as error:  # of which TensorFlow gives the text of the traceback
+            failed.append(error)
+            raise
+
     @tf.autograph.experimental.do_not_convert
     def get(index):
-        arrays = tf.numpy_function(batches.__getitem__, [index], [array.dtype for array in example])
+        arrays = tf.numpy_function(make, [index], [array.dtype for array in example])
         for array, known in zip(arrays, example, strict=True):
             array.set_shape((None, *known.shape[1:]))
         return tuple(arrays)

@@ -38,12 +38,12 @@ def save(model: keras.Model, folder: Path, epoch: int) -> None:
             last.replace(previous)
         partial.replace(last)
 
-    _write(folder / "partial.keras", write, keep)
+    write_whole(folder / "partial.keras", write, keep)
 
 
 def save_final(model: keras.Model, folder: Path) -> None:
     """Keeps the net that is evaluated."""
-    _write(folder / "partial.keras", model.save, lambda partial: partial.replace(folder / FINAL))
+    write_whole(folder / "partial.keras", model.save, lambda partial: partial.replace(folder / FINAL))
 
 
 def load_final(folder: Path) -> keras.Model:
@@ -51,7 +51,7 @@ def load_final(folder: Path) -> keras.Model:
     try:
         return keras.saving.load_model(folder / FINAL, compile=False)
     except Exception as error:  # whatever a broken file makes Keras raise
-        raise ValueError(f"{folder / FINAL} cannot be read ({error}).") from None
+        raise ValueError(f"{folder / FINAL} cannot be read ({_what_is_wrong(folder / FINAL, error)}).") from None
 
 
 def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
@@ -69,9 +69,8 @@ def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
             model = keras.saving.load_model(path)
             epoch = _epoch_of(path)
         except Exception as error:  # whatever a broken file makes Keras raise
-            what = error if zipfile.is_zipfile(path) else "it is not a whole .keras file"
             then = "" if path == found[-1] else "; trying the one before"
-            print(f"training: {path} cannot be read ({what}){then}", file=sys.stderr)
+            print(f"training: {path} cannot be read ({_what_is_wrong(path, error)}){then}", file=sys.stderr)
             continue
         for broken in found[: found.index(path)]:
             with contextlib.suppress(OSError):  # another process of the run may have done so
@@ -85,7 +84,17 @@ def restore(folder: Path, steps: int) -> tuple[keras.Model | None, int]:
 def _epoch_of(path: Path) -> int | None:
     """What `save` noted, None in checkpoints of before it did."""
     with zipfile.ZipFile(path) as file:
-        return json.loads(file.read(PROGRESS))["epoch"] if PROGRESS in file.namelist() else None
+        if PROGRESS not in file.namelist():
+            return None
+        epoch = json.loads(file.read(PROGRESS))["epoch"]
+        if not isinstance(epoch, int) or epoch < 1:
+            raise ValueError(f"its epoch is {epoch!r}")
+        return epoch
+
+
+def _what_is_wrong(path: Path, error: Exception) -> Exception | str:
+    """What makes a file unreadable: Keras says of one that is cut off that it is not there."""
+    return error if zipfile.is_zipfile(path) or not path.is_file() else "it is not a whole .keras file"
 
 
 def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
@@ -100,10 +109,12 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
                 lines = [
                     {k: int(v) if k == "epoch" else float(v) for k, v in row.items()} for row in csv.DictReader(file)
                 ]
+                if lines and not {"epoch", "loss", "seconds"} <= set(lines[0]):
+                    raise ValueError(f"its columns are {', '.join(lines[0])}")
         lines = [line for line in lines if line["epoch"] <= epochs]
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"{path} cannot be read ({error!r}). Where it is removed --resume goes on; curves and seconds begin there."
+            f"{path} cannot be read ({error}). Where it is removed --resume goes on; curves and seconds begin there."
         ) from None
     if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
         print(
@@ -141,13 +152,20 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
+    """Writes history.csv; raises TrainingError where what was there has other columns than its last line."""
+    if other := sorted(set(history[0]) ^ set(history[-1])):
+        raise TrainingError(
+            f"{folder / HISTORY} has other columns than this run ({', '.join(other)}). Where it is removed --resume "
+            "goes on; curves and seconds begin there."
+        )
+
     def write(partial: Path) -> None:
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(history[0]))
             writer.writeheader()
             writer.writerows(history)
 
-    _write(folder / f"{HISTORY}.partial", write, lambda partial: partial.replace(folder / HISTORY))
+    write_whole(folder / f"{HISTORY}.partial", write, lambda partial: partial.replace(folder / HISTORY))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -155,14 +173,14 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    _write(
+    write_whole(
         path.with_suffix(".partial"),
         lambda partial: partial.write_text(text, encoding="utf-8"),
         lambda partial: partial.replace(path),
     )
 
 
-def _write(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], Any]) -> None:
+def write_whole(partial: Path, write: Callable[[Path], Any], keep: Callable[[Path], Any]) -> None:
     """Writes beside what is there and puts it in its place when it is whole; on a full disk nothing is lost."""
     try:
         write(partial)

@@ -12,8 +12,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from groco.pretrained.card import SENTENCES
 from training import augment, datasets, preprocess
 
@@ -42,6 +40,8 @@ DEFAULTS: dict[str, Any] = {
 # What may change while a run goes on, and between the runs of one table: it makes no other net.
 FREE = ("changes", "workers", "checkpoint_every", "evaluate_batch", "card", "paper")
 OF_A_RUN = ("seed", "begun")  # what config.json has besides, in the folder of a run
+LONGEST_NAME = 100
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16")
 COUNTS_OF_STEPS = ("decay_steps", "warmup_steps", "first_decay_steps", "boundaries")
 
 
@@ -128,7 +128,7 @@ def check(config: dict[str, Any]) -> None:
     for key in ("model_args", "dataset_args"):
         must(key, isinstance(config[key], dict), "a table")
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
-    must("name", plain, "the name of a file")
+    must("name", plain and len(name) <= LONGEST_NAME, f"the name of a file of at most {LONGEST_NAME} letters")
     must("model", isinstance(config["model"], str), "the name of a model")
     must("card", _is_card(config["card"]), f"a table of sentences: {', '.join(SENTENCES)}")
     paper = config["paper"]
@@ -142,15 +142,26 @@ def check(config: dict[str, Any]) -> None:
         numbers = _numbers((config[key] or {}).get("config", {}))
         must(key, all(0 <= number < math.inf for number in numbers), "a table whose numbers are finite and from 0")
     settings = config["optimizer"]["config"]
-    texts = [key for key, value in settings.items() if isinstance(value, str) and key != "name"]
-    must("optimizer", not texts, f"a table without text for {', '.join(texts)}")
+    for key in ("optimizer", "schedule"):
+        texts = [k for k, v in (config[key] or {}).get("config", {}).items() if isinstance(v, str) and k != "name"]
+        must(key, not texts, f"a table without text for {', '.join(texts)}")
+    steps = settings.get("gradient_accumulation_steps")
+    must(
+        "optimizer",
+        steps is None or (_is_count(steps) and steps > 1),
+        "a table with steps to accumulate from 2, or None",
+    )
+    shares = [key for key, value in settings.items() if key.startswith("beta") and any(n >= 1 for n in _numbers(value))]
+    must("optimizer", not shares, f"a table with {', '.join(shares)} below 1")
+    places = _numbers((config["schedule"] or {}).get("config", {}).get("boundaries"))
+    must("schedule", sorted(places) == places, "a table whose boundaries ascend")
     rate = type(settings.get("learning_rate", 0 if config["schedule"] else None)) in (int, float, dict)
     must("optimizer", rate, "a table whose config has a number as learning_rate, or goes with a schedule")
     for key, off in (("label_smoothing", 0.0), ("ema_momentum", None)):
         fits = config[key] == off or (isinstance(config[key], float) and 0 < config[key] < 1)
         must(key, fits, f"{off} or a number between 0 and 1")
     must("l2", type(config["l2"]) in (int, float) and 0 <= config["l2"] < math.inf, "a number from 0.0")
-    must("precision", _is_policy(config["precision"]), "the name of a dtype policy")
+    must("precision", config["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
     must("jit_compile", config["jit_compile"] in ("auto", True, False), "auto, True or False")
     must("preprocess", config["preprocess"] in list(preprocess.METHODS), f"one of {', '.join(preprocess.METHODS)}")
     datasets.info(config["dataset"])
@@ -175,17 +186,13 @@ def _is_count(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _is_policy(value) -> bool:
-    try:
-        return isinstance(value, str) and bool(keras.DTypePolicy(value))
-    except ValueError:
-        return False
-
-
 def _is_made_by_keras(value) -> bool:
     """Whether it has the form of what Keras makes objects of."""
     return (
-        isinstance(value, dict) and isinstance(value.get("class_name"), str) and isinstance(value.get("config"), dict)
+        isinstance(value, dict)
+        and isinstance(value.get("class_name"), str)
+        and isinstance(value.get("config"), dict)
+        and all(isinstance(key, str) for key in value["config"])
     )
 
 

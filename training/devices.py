@@ -49,8 +49,9 @@ class OneDevice:
         """Where all processes make a net, or read it, and train it."""
         return contextlib.nullcontext()
 
-    def check_batch_size(self, batch_size: int) -> None:
-        """Raises TrainingError if full batches cannot be cut into equal parts."""
+    def check(self, config: dict[str, Any]) -> None:
+        """Raises TrainingError if a config is not for so many devices: full batches are to be cut into equal parts."""
+        batch_size = config["batch_size"]
         if batch_size % self.replicas:
             fits = [
                 n
@@ -64,7 +65,8 @@ class OneDevice:
 
     def fit(self, model: keras.Model, batches: Batches, callbacks: list) -> dict[str, float]:
         """Trains for an epoch; returns the means of loss and metrics over its examples."""
-        return _fit(model, callbacks, x=feed(batches))
+        with feed(batches) as data:
+            return _fit(model, callbacks, x=data)
 
     def gather(self, value: int) -> list[int]:
         """The value that each process gives."""
@@ -107,6 +109,14 @@ class _Jax(_Devices):
 
 
 class _TensorFlow(_Devices):
+    def check(self, config):
+        super().check(config)
+        if config["optimizer"]["config"].get("gradient_accumulation_steps"):
+            raise TrainingError(
+                "gradient_accumulation_steps is of one device under TensorFlow: Keras cannot accumulate over several. "
+                "Set KERAS_BACKEND=jax, or a larger batch_size without it."
+            )
+
     def __init__(self, strategy, processes: int = 1, process: int = 0):
         self.strategy, self.processes, self.process = strategy, processes, process
         self.replicas = strategy.num_replicas_in_sync
@@ -116,6 +126,10 @@ class _TensorFlow(_Devices):
         return self.strategy.scope()
 
     def _fit(self, model, part, callbacks):
+        with feed(part) as data:
+            return self._fit_data(model, part, data, callbacks)
+
+    def _fit_data(self, model, part, data, callbacks):
         import tensorflow as tf
 
         local = self.replicas // self.processes
@@ -127,7 +141,7 @@ class _TensorFlow(_Devices):
 
         def pieces(context) -> tf.data.Dataset:
             """One after the other for the devices of this process."""
-            return feed(part).flat_map(cut).prefetch(2 * local)
+            return data.flat_map(cut).prefetch(2 * local)
 
         batches = iter(self.strategy.distribute_datasets_from_function(pieces))
         # Not by model.fit, which in Keras 3.15 cannot take its means over several processes.
@@ -137,6 +151,7 @@ class _TensorFlow(_Devices):
                 self.model, self.step = model, self._make_step(model)
             model.reset_metrics()
             called = keras.callbacks.CallbackList([*callbacks], model=model)
+            called.on_epoch_begin(0)
             for index in range(len(part)):
                 self.step(batches)
                 # Means are taken over all processes, which takes time: where they are asked for.

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 
 import groco
+from groco._backend import leave_out_tensorflow
 from groco.pretrained.loading import DESCRIPTION
 from groco.pretrained.metrics import METRICS
 from training import datasets, preprocess, tasks
 from training.checkpoints import load_final
 from training.config import check, complete, list_configs, load_config
 from training.make_zoo import read_json
-from training.processor import leave_out_tensorflow
 from training.results import scores
 from training.train import evaluate as evaluate_net
 from training.train import first_examples, leave, on_signal

@@ -219,7 +219,14 @@ def _plain(value: float | list[float]) -> float | tuple[float, ...]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A table from a file; raises ValueError that names one that has none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(table, dict):
+        raise ValueError(f"{path} has no table.")
+    return table
 
 
 if __name__ == "__main__":

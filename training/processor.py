@@ -1,11 +1,11 @@
-"""The process that trains: its instructions for bfloat16, how it gives memory back, and what it never imports."""
+"""The process that trains: its instructions for bfloat16, how it gives memory back, what shapes it compiles for."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import importlib.abc
-import importlib.machinery
 import sys
+from collections.abc import Iterator
 
 import keras
 
@@ -41,24 +41,13 @@ def keep_freed_memory() -> None:
     mallopt(_M_TOP_PAD, 256 * 2**20)
 
 
-def leave_out_tensorflow() -> None:
-    """Makes this process as one where TensorFlow is not installed, unless it is the backend or imported already.
+@contextlib.contextmanager
+def fixed_shapes(jit_compile: bool | str) -> Iterator[None]:
+    """Has PyTorch compile for each shape that comes; for shapes left open its compiler fails on signals on a group."""
+    if jit_compile is not True or keras.backend.backend() != "torch":
+        yield
+        return
+    import torch._dynamo
 
-    Keras imports it wherever it can, to seed it and to ask of what is saved whether it is one of its shapes, and so
-    does TensorBoard. To be called in a process of one's own only: Keras remembers what it found.
-    """
-    if keras.backend.backend() != "tensorflow":
-        sys.meta_path.insert(0, _NoTensorFlow())
-
-
-class _NoTensorFlow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds TensorFlow, and cannot load it. None in sys.modules would do, if tensorflow-datasets did not look there."""
-
-    def find_spec(self, name, path=None, target=None):
-        return importlib.machinery.ModuleSpec(name, self) if name == "tensorflow" else None
-
-    def create_module(self, spec):
-        raise ModuleNotFoundError("TensorFlow is left out, which is not the backend.", name=spec.name)
-
-    def exec_module(self, module):
-        raise NotImplementedError
+    with torch._dynamo.config.patch(automatic_dynamic_shapes=False):
+        yield

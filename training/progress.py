@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from training.checkpoints import write_whole
+
 
 class Progress(keras.callbacks.Callback):
     """One bar for the whole run on a terminal, a line for each epoch elsewhere, both with the time left.
@@ -66,8 +68,7 @@ def draw_curves(history: list[dict[str, Any]], path: Path, title: str) -> None:
 def save_figure(figure, path: Path, dpi: int) -> None:
     """Writes a figure as PNG; what was there is replaced when it is whole."""
     partial = path.with_name(f"{path.stem}.partial.png")
-    figure.savefig(partial, dpi=dpi)
-    partial.replace(path)
+    write_whole(partial, lambda partial: figure.savefig(partial, dpi=dpi), lambda partial: partial.replace(path))
 
 
 class TensorBoardLog:

@@ -172,7 +172,8 @@ def draw(table: Table, path: Path, results: Path = RESULTS) -> bool:
 
 
 if __name__ == "__main__":
-    from training.processor import keep_freed_memory, leave_out_tensorflow
+    from groco._backend import leave_out_tensorflow
+    from training.processor import keep_freed_memory
     from training.train import leave
 
     keep_freed_memory()

@@ -23,6 +23,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from groco._backend import leave_out_tensorflow
 from groco._errors import one_line
 from groco._hardware import hardware, versions
 from groco._precision import exact_float32
@@ -113,14 +114,18 @@ def run(
             process, or its loss or weights are not finite.
     """
     cluster = cluster or devices.OneDevice()
-    if cluster.first and folder.exists() and not resume and any(folder.iterdir()):
+    begun = {path.name for path in folder.iterdir()} - {"config.json"} if folder.is_dir() else folder.exists()
+    if cluster.first and begun and not resume:
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
     keras.utils.set_random_seed(seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with checkpoints.locked(folder) if cluster.first else contextlib.nullcontext():
+        with (
+            checkpoints.locked(folder) if cluster.first else contextlib.nullcontext(),
+            processor.fixed_shapes(config["jit_compile"]),
+        ):
             return _run(config, seed, folder, data, resume, tensorboard, cluster)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -132,7 +137,7 @@ def run(
 def _run(
     config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
 ) -> dict[str, Any]:
-    cluster.check_batch_size(config["batch_size"])
+    cluster.check(config)
     processor.warn_of_slow_bfloat16(config["precision"])
     info = datasets.info(config["dataset"])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
@@ -410,8 +415,8 @@ def evaluate(model: keras.Model, task, prepare: Callable, arrays: datasets.Array
     """Every score of every split, as `<split>_<score>`, and the number of its examples."""
     found: dict[str, Any] = {}
     for split, (inputs, labels) in arrays.items():
-        with exact_float32():
-            logits = model.predict(feed(InOrder(prepare(inputs), batch_size)), verbose=0)
+        with exact_float32(), feed(InOrder(prepare(inputs), batch_size)) as batches:
+            logits = model.predict(batches, verbose=0)
         labels = np.asarray(labels)
         if not np.isfinite(logits).all():
             raise TrainingError(f"{model.name} gives values that are not finite for the split {split!r}.")
@@ -481,5 +486,5 @@ def leave(status: int) -> None:
 
 
 if __name__ == "__main__":
-    processor.leave_out_tensorflow()
+    leave_out_tensorflow()
     leave(main())

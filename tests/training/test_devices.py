@@ -15,6 +15,7 @@ import pytest
 from training import devices
 from training.batches import Batches
 from training.checkpoints import TrainingError
+from training.config import load_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,13 +158,45 @@ def test_pytorch_has_one_device(monkeypatch):
             devices.connect(*arguments)
 
 
+def test_accumulated_gradients_are_of_one_device(tmp_path):
+    pytest.importorskip("tensorflow")
+    process = _start(
+        "tensorflow", tmp_path, "--devices", "2", "--set", "optimizer.config.gradient_accumulation_steps=2"
+    )
+    said = process.communicate(timeout=900)[0]
+    assert process.returncode == 1
+    assert "training: gradient_accumulation_steps is of one device under TensorFlow" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_run_on_two_devices_broken_off_and_resumed_is_the_same(backend, tmp_path):
+    """With dropout, whose numbers are those of the epoch."""
+    pytest.importorskip(backend)
+    changes = ["--devices", "2", "--set", "model_args.dropout=0.4"]
+    started = [
+        _start(backend, tmp_path / "unbroken", *changes),
+        _start(backend, tmp_path / "broken", *changes, DIE_AT="1 2 SIGKILL"),
+    ]
+    said = [process.communicate(timeout=900)[0] for process in started]
+    assert [process.returncode for process in started] == [0, -9], said
+    resumed = _start(backend, tmp_path / "broken", *changes, "--resume")
+    assert resumed.communicate(timeout=900)
+    assert resumed.returncode == 0
+    assert _losses(tmp_path / "broken") == _losses(tmp_path / "unbroken")
+
+
+def _of(batch_size):
+    return {**load_config("p4cnn_rotmnist"), "batch_size": batch_size}
+
+
 def test_batches_that_cannot_be_shared():
     cluster = devices.OneDevice()
     cluster.replicas = 3
-    cluster.check_batch_size(126)
+    cluster.check(_of(126))
     with pytest.raises(
         TrainingError, match="128 cannot be shared equally by 3 devices; --set batch_size=126 or 129 can"
     ):
-        cluster.check_batch_size(128)
+        cluster.check(_of(128))
     with pytest.raises(TrainingError, match="--set batch_size=3 can"):
-        cluster.check_batch_size(2)
+        cluster.check(_of(2))

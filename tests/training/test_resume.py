@@ -211,7 +211,7 @@ def test_a_history_that_is_not_whole(unbroken, tmp_path, capsys):
         assert "history.csv has not every epoch up to" in capsys.readouterr().err
     path.write_text("loss\n1.0\n")
     assert _train(runs, *FULL, "--resume") == 1
-    assert "history.csv cannot be read (KeyError('epoch'))" in capsys.readouterr().err
+    assert "history.csv cannot be read (its columns are loss)" in capsys.readouterr().err
 
 
 def test_what_a_run_began_with(tmp_path, monkeypatch, capsys):
@@ -346,6 +346,18 @@ def test_killed_and_resumed_on_another_backend(backend, tmp_path):
     done = run(tmp_path / "killed", "--resume")
     assert done.returncode == 0, done.stderr
     assert _history(tmp_path / "killed") == _history(tmp_path / "unbroken")
+
+
+def test_pytorch_compiles(tmp_path):
+    """Batches of two sizes, signals on a group."""
+    pytest.importorskip("torch")
+    losses = []
+    for name, changes in (("eager", []), ("compiled", ["--set", "jit_compile=True"])):
+        arguments = ["-m", "tests.training.tiny", "--runs", str(tmp_path / name), "--set", "epochs=1", *changes]
+        done = _start(arguments, "torch")
+        assert done.returncode == 0, done.stderr
+        losses.append([float(line["loss"]) for line in _history(tmp_path / name)])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

@@ -63,6 +63,7 @@ class Records:
         return len(next(iter(self.features.values())))
 
     def __getitems__(self, indices):
+        assert len(indices) <= stored.AT_ONCE, "all other features would be in memory at once"
         return [{name: array[i] for name, array in self.features.items()} for i in indices]
 
 
@@ -93,6 +94,25 @@ def test_it_acts_as_an_array(rng):
     fitted = preprocess.fit("standardize_channels", lazy)
     assert fitted == preprocess.fit("standardize_channels", array)
     np.testing.assert_array_equal(fitted(lazy)[[4, 5]], fitted(array)[[4, 5]])
+
+
+def test_many_are_read_in_parts(rng):
+    array = rng.integers(256, size=(3 * stored.AT_ONCE + 1, 2)).astype("uint8")
+    np.testing.assert_array_equal(np.asarray(_stored((array, array[:, 0]))[0]), array)
+
+
+def test_records_that_cannot_be_read_are_named(tmp_path):
+    class Damaged:
+        def __len__(self):
+            return 3
+
+        def __getitems__(self, indices):
+            raise RuntimeError("chunk data\nhash mismatch")
+
+    lazy = stored.Stored(Damaged(), "label", (), np.uint8, tmp_path)
+    with pytest.raises(ValueError, match=f"{tmp_path} cannot be read .chunk data hash mismatch.") as error:
+        np.asarray(lazy)
+    assert error.value.__cause__ is None
 
 
 def test_all_of_a_small_data_set_is_fitted_on(rng):

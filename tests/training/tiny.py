@@ -14,8 +14,9 @@ import keras
 import numpy as np
 
 from groco import layers
+from groco._backend import leave_out_tensorflow
 from groco.models.registry import register_model
-from training import datasets, processor, train
+from training import datasets, train
 from training.batches import Batches
 
 EXAMPLES = 45
@@ -69,7 +70,7 @@ def die_at(epoch: int, step: int, name: str) -> None:
 
 
 if __name__ == "__main__":
-    processor.leave_out_tensorflow()
+    leave_out_tensorflow()
     install()
     if "DIE_AT" in os.environ:
         epoch, step, name = os.environ["DIE_AT"].split()

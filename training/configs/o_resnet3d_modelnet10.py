@@ -5,6 +5,7 @@ on the octahedral group, on turned ModelNet10 objects at another resolution (the
 Recipe: upright training objects without empty grids, Adam 2e-3 to 0 by a cosine over 12 epochs, two more at 0, in which
 only the statistics of batch normalisation move, batch 16, mixed precision with bfloat16; maximum over group and space.
 The two nets have the same number of parameters, within 1 %.
+Expect: test error 13.87 %, error of the turned objects 13.87 % (1 seed).
 Time: 58 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other core busy.
 Command: python -m training.train o_resnet3d_modelnet10 --data FOLDER
 """

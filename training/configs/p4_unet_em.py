@@ -4,6 +4,7 @@ Paper: none with these figures: the labels of the challenge's test set are not p
 slices are held out here (training/datasets/em_membrane.py lists them).
 Recipe: windows of 176 x 176 pixels, turned by any angle, mirrored, bent, changed in intensity; Adam 1e-3 to 0 by a
 cosine, batch 4, 40 epochs of 96 windows. unet and p4_unet have 545 thousand parameters, p4m_unet 541.
+Expect: pixel error 7.43 %, Dice 80.78 %, AUC 96.69 %, Rand score 97.82 % on the held-out slices (1 seed).
 Time: half an hour on one core of a CPU with TensorFlow.
 Command: python -m training.train p4_unet_em --data FOLDER
 """

@@ -4,6 +4,7 @@ Paper: test error 1.74 +- 0.07 % (24.6 thousand parameters), on the original rot
 from MNIST.
 Recipe: of the authors' code: all 12,000 training digits, batch 256, 50 epochs of Adam 1e-2, the last ten 1e-3, weight
 decay 1e-5 as an L2 term, last epoch. By the recipe of p4cnn the error was 3.58 % (seed 0).
+Expect: test error 2.26 % (mean of 3 seeds).
 Time: about 35 minutes on one core of a CPU with TensorFlow, when nothing else runs.
 Command: python -m training.train p4cnn_gc_rotmnist
 """

@@ -6,6 +6,7 @@ Recipe: not the authors', who published no training script; the schedule, the nu
 nets and the last details of the net are not known, and others could not reproduce the figures. Here: Adam 1e-3 to 0 by
 a cosine, batch 64, 20 epochs of 20,000 patches, last epoch; mean and deviation of each colour; no augmentation, since
 the net has the symmetry.
+Expect: the figure of the paper, which nobody has tried to its end here.
 Time: not measured.
 Command: python -m training.prepare patch_camelyon --to FOLDER
          python -m training.train p4m_densenet_pcam --data FOLDER/patch_camelyon/2.0.0

@@ -3,6 +3,7 @@
 Paper: none has this recipe and depth; aim for less than 9 % error, and less than the planar twin.
 Recipe: the short one of training/configs/_cifar10.py, 60 epochs; its planar twin (resnet20_cifar10) has the same. The
 last layer leaves 22 invariants, which become 64 features.
+Expect: test error 6.85 % (1 seed).
 Time: 9 minutes on an H100 that trained three other nets as well, with JAX (Keras 3.15); on both cores of a CPU, with
 TensorFlow, an epoch takes about as long.
 Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER

@@ -3,6 +3,7 @@
 Paper: 4.94 % error with its own recipe and a net that is not exactly equivariant (Cohen & Welling 2016, arXiv
 1602.07576). Aim for that.
 Recipe: the short one of training/configs/_cifar10.py, 60 epochs in batches of 200, which 2, 4 or 8 devices can share.
+Expect: the figure of the paper, which nobody has tried to its end here.
 Time: needs a GPU (KERAS_BACKEND=jax): an epoch takes 11 seconds on an H100. Not run to its end yet, only two steps of
       it in the tests.
 Command: python -m training.train p4m_resnet44_cifar10 --data FOLDER

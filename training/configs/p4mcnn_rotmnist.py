@@ -2,6 +2,7 @@
 
 Paper: none has this net. Mirrored digits are other digits, so the mirrors may help or harm. 26,799 parameters.
 Recipe: all 12,000 training digits, Adam 1e-3, batch 128, 100 epochs, no schedule, last epoch.
+Expect: test error 4.18 % (mean of 3 seeds).
 Time: 54 minutes on one core of a CPU with TensorFlow (Keras 3.15), the other core busy.
 Command: python -m training.train p4mcnn_rotmnist
 """

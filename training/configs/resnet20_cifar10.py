@@ -2,6 +2,7 @@
 
 Paper: none has this recipe; He et al. 2015 (arXiv 1512.03385) report 8.75 % error of the net of that size and depth.
 Recipe: the short one of training/configs/_cifar10.py, 60 epochs.
+Expect: test error 7.92 % (1 seed).
 Time: 9 minutes on an H100 that trained three other nets as well, with JAX (Keras 3.15); on one core of a CPU, with
 TensorFlow, an epoch takes about 3 minutes.
 Command: python -m training.train resnet20_cifar10 --data FOLDER

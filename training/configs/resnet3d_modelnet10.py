@@ -5,6 +5,7 @@ on the octahedral group, on turned ModelNet10 objects at another resolution (the
 Recipe: upright training objects without empty grids, Adam 2e-3 to 0 by a cosine over 12 epochs, two more at 0, in which
 only the statistics of batch normalisation move, batch 16, mixed precision with bfloat16; maximum over group and space.
 The two nets have the same number of parameters, within 1 %.
+Expect: test error 11.10 %, error of the turned objects 70.26 % (1 seed).
 Time: 9 minutes on one core of a CPU with TensorFlow, the other core busy.
 Command: python -m training.train resnet3d_modelnet10 --data FOLDER
 """

@@ -2,6 +2,7 @@
 
 Paper: 8.86 % error on CIFAR10+, a single run.
 Recipe: the paper's, as far as it is known (training/configs/_cifar10.py): 350 epochs.
+Expect: the figure of the paper, which nobody has tried to its end here.
 Time: needs a GPU; not run yet, only two steps of it in the tests.
 Command: python -m training.train z2_allcnn_cifar10_paper --data FOLDER
 """

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from groco._errors import one_line
+
+AT_ONCE = 256  # records that are read together: each has its other features with it
+
 
 class Stored:
     """One feature of the examples of a split, which acts as an array (n, ...) whose rows lie on disk.
@@ -22,9 +26,11 @@ class Stored:
         source: random access to records, as tensorflow-datasets' data sources give.
         feature: name of the feature.
         shape, dtype: of one example.
+        folder: of the records.
     """
 
-    def __init__(self, source, feature: str, shape: tuple[int, ...], dtype):
+    def __init__(self, source, feature: str, shape: tuple[int, ...], dtype, folder: str | Path = "the data"):
+        self.folder = folder
         self.source, self.feature, self.dtype = source, feature, np.dtype(dtype)
         self.indices: Sequence[int] = range(len(source))
         self.shape_of_one = shape
@@ -42,8 +48,15 @@ class Stored:
             part = copy.copy(self)
             part.indices = self.indices[chosen]
             return part
-        rows = [record[self.feature] for record in self.source.__getitems__([self.indices[i] for i in chosen])]
-        array = np.stack(rows).astype(self.dtype)
+        array = np.empty((len(chosen), *self.shape_of_one), self.dtype)
+        for start in range(0, len(chosen), AT_ONCE):
+            part = [self.indices[i] for i in chosen[start : start + AT_ONCE]]
+            try:
+                records = self.source.__getitems__(part)
+            except Exception as error:  # whatever damaged files make array_record raise
+                raise ValueError(f"{self.folder} cannot be read ({one_line(error)}).") from None
+            for index, record in enumerate(records, start):
+                array[index] = record[self.feature]
         return array if self.change is None else self.change(array)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
@@ -114,7 +127,9 @@ def read(folder: str | Path, name: str, variant: str, splits: tuple[str, ...]) -
 
     def feature(split: str, key: str) -> Stored:
         others = {other: tfds.decode.SkipDecoding() for other in known if other != key}
-        return Stored(builder.as_data_source(split, decoders=others), key, known[key].shape, known[key].np_dtype)
+        return Stored(
+            builder.as_data_source(split, decoders=others), key, known[key].shape, known[key].np_dtype, folder
+        )
 
     inputs, labels = builder.info.supervised_keys
     return {split: (feature(split, inputs), feature(split, labels)) for split in splits}
