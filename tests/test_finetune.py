@@ -4,6 +4,7 @@ import errno
 import inspect
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -688,6 +689,27 @@ except OSError as error:
     assert "File too large" in done.stdout
     assert "the model is lost" in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_command_imports_no_tensorflow_on_other_backends(backend, tmp_path):
+    """Which Keras does wherever it is installed, to seed it and to save a model."""
+    pytest.importorskip(backend)
+    code = f"""
+import sys
+sys.argv[0] = "groco"
+from groco.cli import main
+import groco.data, numpy
+images, labels = groco.data.digits()
+numpy.savez({str(tmp_path / "digits.npz")!r}, images=images[::20], labels=labels[::20])
+arguments = ["p4cnn.rotmnist", "--data", {str(tmp_path / "digits.npz")!r}, "--output", {str(tmp_path / "out")!r}]
+assert main(["finetune", *arguments, "--epochs", "1"]) == 0
+assert "keras" in sys.modules and "tensorflow" not in sys.modules
+"""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "groco.json").is_file()
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
