@@ -178,14 +178,20 @@ class _PermutedCopies(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        rows, _, back = inputs
+        rows, to, back = inputs
         ctx.save_for_backward(back)
+        ctx.save_for_forward(to)
         ctx.shape = rows.shape
 
     @staticmethod
     def backward(ctx, gradient):
         (back,) = ctx.saved_tensors
         return gradient.index_select(0, back).reshape(-1, *ctx.shape).sum(0), None, None
+
+    @staticmethod
+    def jvp(ctx, rows, to, back):
+        (to,) = ctx.saved_tensors
+        return rows.index_select(0, to)
 
 
 def _filters_first(kernel):

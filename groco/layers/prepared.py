@@ -25,10 +25,8 @@ class Prepared:
     def __call__(self, kernel, make: Callable[[Any], Any], name: str):
         """`make(kernel)`, kept by its name."""
         kernel = self._tensor_of(kernel)
-        if self._is_recorded():
+        if self._is_recorded() or not self._is_at_hand(kernel):
             self._made.pop(name, None)
-            return make(kernel)
-        if not self._is_at_hand(kernel):
             return make(kernel)
         source, result = self._made.get(name, (None, None))
         if source is None or source.dtype != kernel.dtype or not self._is_equal(source, kernel):
@@ -37,6 +35,7 @@ class Prepared:
         return result
 
     def _keep(self, name: str, kernel, result) -> None:
+        """Keeps what is made, with a copy of what it was made of, which may change in its place."""
         self._made[name] = kernel, result
 
     def _tensor_of(self, kernel):
@@ -94,13 +93,16 @@ class _PreparedOnJax(Prepared):
         return len(devices) == 1 and next(iter(devices)).platform == "cpu"
 
     def _is_equal(self, source, kernel) -> bool:
-        return source is kernel or (not source.is_deleted() and np.array_equal(source, kernel))
+        return np.array_equal(source, kernel)
 
     def _keep(self, name: str, kernel, result) -> None:
         import jax
 
-        if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(result)):  # of jax.jit of a model
-            super()._keep(name, kernel, result)
+        made = jax.tree.leaves(result)
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in made)  # of jax.jit of a model
+        # An array of JAX may be the memory of the one of NumPy's that it was made of, which others write into.
+        if not traced and not any(np.may_share_memory(leaf, kernel) for leaf in made):
+            super()._keep(name, np.array(kernel), result)
 
 
 class _PreparedOnTorch(Prepared):
@@ -111,8 +113,14 @@ class _PreparedOnTorch(Prepared):
 
     def _is_at_hand(self, kernel) -> bool:
         import torch
+        from torch.autograd.forward_ad import unpack_dual
+        from torch.utils._python_dispatch import _get_current_dispatch_mode  # of FakeTensorMode, make_fx and the like
 
-        if kernel.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if type(kernel) not in (torch.Tensor, torch.nn.Parameter) or kernel.device.type != "cpu":
+            return False
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"):
+            return False
+        if _get_current_dispatch_mode() is not None or unpack_dual(kernel).tangent is not None:
             return False
         try:
             return kernel.data_ptr() != 0
@@ -125,7 +133,9 @@ class _PreparedOnTorch(Prepared):
         return torch.equal(source, kernel)
 
     def _keep(self, name: str, kernel, result) -> None:
-        super()._keep(name, kernel.clone(), result)
+        storage = kernel.untyped_storage().data_ptr()
+        if all(leaf.untyped_storage().data_ptr() != storage for leaf in keras.tree.flatten(result)):
+            super()._keep(name, kernel.clone(), result)
 
 
 _OF_BACKENDS = {"tensorflow": _PreparedOnTensorFlow, "jax": _PreparedOnJax, "torch": _PreparedOnTorch}

@@ -115,6 +115,38 @@ def test_copies_keep_nothing(made, layer, inputs):
     assert len(made) == 2
 
 
+@pytest.mark.parametrize("group", ["P1", "P4M"])
+def test_arrays_that_are_written_into_after_they_were_given(group, rng):
+    """JAX takes the memory of NumPy's arrays for that of weights, if it is aligned."""
+    inputs = rng.normal(size=(2, 5, 5, 2)).astype("float32")
+    layer, fresh = (layers.GroupConv2D(3, 3, group=group) for _ in range(2))
+    layer.build(inputs.shape)
+    fresh.build(inputs.shape)
+    weights = [_aligned(w.shape, rng.normal(size=w.shape)) for w in layer.weights]
+    for factor in (2, 3, 4):
+        layer.set_weights(weights)
+        _infer(layer, inputs)
+        for array in weights:
+            array *= factor
+        layer.set_weights(weights)
+        fresh.set_weights([array.copy() for array in weights])
+        np.testing.assert_array_equal(_infer(layer, inputs), _infer(fresh, inputs))
+
+
+def _calling(layer):
+    return lambda inputs: layer(inputs)
+
+
+def _aligned(shape, values=0.0):
+    """An array of float32 at a multiple of 64 bytes."""
+    size = int(np.prod(shape))
+    memory = np.zeros(4 * size + 64, "uint8")
+    start = -memory.ctypes.data % 64
+    array = memory[start : start + 4 * size].view("float32").reshape(shape)
+    array[...] = values
+    return array
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
 class TestOnTensorFlow:
     def test_each_time_where_gradients_are_recorded(self, made, layer, inputs):
@@ -206,6 +238,77 @@ class TestOnTorch:
             for kernel, outputs in zip(kernels, many, strict=True):
                 layer.kernel.assign(kernel)
                 np.testing.assert_allclose(layer(inputs), outputs, atol=1e-5)
+
+    def test_weights_that_share_their_memory_with_others(self, rng):
+        """Averages of the weights put in their place for an evaluation, and changed afterwards."""
+        import torch
+
+        inputs = torch.tensor(rng.normal(size=(2, 7, 7, 1, 2)).astype("float32"))
+        for group in ("P1", "P4"):
+            layer = layers.GroupConv2D(3, 3, group=group, use_bias=False, implementation="dense")
+            signal = inputs.expand(-1, -1, -1, layer.group.order, -1)
+            layer.build(signal.shape)
+            with torch.no_grad():
+                first, weights = layer(signal), layer.kernel.value.data
+                averages = weights.clone()
+                layer.kernel.value.data = averages
+                layer(signal)
+                layer.kernel.value.data = weights
+                averages.mul_(3)
+                torch.testing.assert_close(layer(signal), first)
+
+    @pytest.mark.parametrize("implementation", ["dense", "fourier"])
+    def test_what_autocast_makes_is_not_kept(self, implementation, rng):
+        import torch
+
+        layer = layers.GroupConv2D(3, 3, group="P4", implementation=implementation)
+        inputs = torch.tensor(rng.normal(size=(2, 6, 6, 4, 2)).astype("float32"))
+        layer.build(inputs.shape)
+        with torch.no_grad():
+            first = layer(inputs)
+            with torch.autocast("cpu", torch.bfloat16):
+                torch.testing.assert_close(layer(inputs).float(), first, atol=0.1, rtol=0.1)
+            layer.kernel.assign(2 * layer.kernel.value)
+            with torch.autocast("cpu", torch.bfloat16):
+                layer(inputs)
+            assert layer(inputs).dtype == torch.float32
+
+    @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+    @pytest.mark.parametrize("implementation", ["dense", "fourier"])
+    def test_tangents(self, implementation, rng):
+        """torch.no_grad is not of the forward mode."""
+        import torch
+        from torch.autograd import forward_ad
+
+        layer = layers.GroupConv2D(3, 3, group="P4", use_bias=False, implementation=implementation)
+        inputs = torch.tensor(rng.normal(size=(2, 6, 6, 4, 2)).astype("float32"))
+        layer.build(inputs.shape)
+        kernel, tangent = layer.kernel.value.detach(), torch.ones_like(layer.kernel.value)
+        with torch.no_grad():
+            layer(inputs)
+            with forward_ad.dual_level():
+                dual = forward_ad.make_dual(kernel, tangent)
+                found = forward_ad.unpack_dual(layer.stateless_call([dual], [], inputs)[0]).tangent
+            expected = layer.stateless_call([tangent], [], inputs)[0]  # it is linear
+            torch.testing.assert_close(found, expected)
+
+    def test_what_looks_at_each_operation(self, rng):
+        """With what stands for numbers nothing is kept, and nothing kept is compared."""
+        import torch
+        from torch._subclasses.fake_tensor import FakeTensorMode
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        inputs = torch.tensor(rng.normal(size=(2, 6, 6, 4, 2)).astype("float32"))
+        for before in (False, True):
+            layer = layers.GroupConv2D(2, 3, group="P4")
+            layer.build(inputs.shape)
+            with torch.no_grad():
+                if before:
+                    layer(inputs)
+                with FakeTensorMode(allow_non_fake_inputs=True):
+                    assert layer(inputs).shape == (2, 4, 4, 4, 2)
+                traced = make_fx(_calling(layer))(inputs)
+                torch.testing.assert_close(layer(inputs), traced(inputs))
 
     def test_is_no_part_of_the_state(self, rng):
         model = keras.Sequential([keras.Input((6, 6, 4, 2)), layers.GroupConv2D(2, 3, group="P4")])
