@@ -121,7 +121,8 @@ START = f"""## Start
 Seconds, each in processes of their own: of Keras, its plain layers and nets, and of groco, whose import is timed after
 that of Keras. The goals: groco adds at most {LONGER_IMPORT} s to the import of Keras, and a net of 44 layers takes at
 most {LONGER_BUILD} times as long to build as its plain one. The first net that a process builds waits for the backend,
-which compiles on JAX what draws each shape of weights; another one does not.
+which compiles on JAX what draws each shape of weights; another one does not. On PyTorch a collection of the garbage of
+its import falls into that of groco in some processes, which takes longer than groco itself.
 """
 
 MEMORY = """## Memory
@@ -133,7 +134,8 @@ features have 48 C channels at each point. Subgroups are cheaper by the square o
 `python -m benchmarks memory` measures what a layer, its weights included, and one pass forward and backward add to a
 process at its peak, in a process that has run a layer of one channel before; weights begin with zeros, because to draw
 them takes memory as well. The plain layer has as large a kernel, as weights. The Fourier implementation makes no
-expanded kernel.
+expanded kernel. Layers that are called eagerly for inference on a CPU keep theirs (see Inference) until they are called
+with gradients or traced, such as by the first `fit`.
 """
 
 WIDTHS = """## Widths
@@ -179,11 +181,16 @@ def _engines(rows: list[dict[str, str]]) -> list[str]:
 
 def _environments() -> Iterable[str]:
     keys = ("device", "cores", "backend", "backend_version", "keras", "python")
-    rows = [row for path in results.FOLDER.glob("*-*.csv") for row in results.read(path.stem)]  # NAME-BACKEND
-    seen = {tuple(row[key] for key in keys) for row in rows}
-    for device, cores, backend, version, keras_version, python in sorted(seen):
+    rows = [
+        {**row, "table": path.stem.partition("-")[0]}
+        for path in results.FOLDER.glob("*-*.csv")  # NAME-BACKEND
+        for row in results.read(path.stem)
+    ]
+    for machine in sorted({tuple(row[key] for key in keys) for row in rows}):
+        device, cores, backend, version, keras_version, python = machine
         number = f"{cores} core{'s' if cores != '1' else ''}"
-        yield f"- {device}, {number}: {backend} {version}, Keras {keras_version}, Python {python}"
+        tables = sorted({row["table"] for row in rows if tuple(row[key] for key in keys) == machine})
+        yield f"- {device}, {number}: {backend} {version}, Keras {keras_version}, Python {python}: {', '.join(tables)}"
 
 
 def _ratios(name: str, title: str, text: str) -> Iterable[str]:
@@ -219,11 +226,12 @@ def _missed() -> Iterable[str]:
             what = ", ".join(row[key] for key in ("backend", "case", "variant", "pass"))
             lines.append(f"- {what}: {float(row['ratio']):.2f}; {reason}.")
     chosen = [float(row["ratio"]) for row in _rows("inference") if row["variant"] == "compiled, chosen"]
-    lines.append(
-        "- What TensorFlow and JAX compile makes its kernels anew at each call, in inference too; if programs kept "
-        "them and chose them where the weights are the same, nets would take "
-        f"{min(chosen):.2f} to {max(chosen):.2f} of the time: see below."
-    )
+    if chosen:
+        lines.append(
+            "- What TensorFlow and JAX compile makes its kernels anew at each call, in inference too; if programs kept "
+            "them and chose them where the weights are the same, nets would take "
+            f"{min(chosen):.2f} to {max(chosen):.2f} of the time: see below."
+        )
     lines += [f"- {case}, {backend}: {missed}." for case, backend, *_, missed in _starts() if missed]
     yield "## Missed goals\n"
     yield from lines
@@ -274,6 +282,8 @@ def _inference() -> Iterable[str]:
 def _compiled() -> Iterable[str]:
     ways = {"compiled, chosen": "chosen", "compiled, exported": "exported"}
     rows = [row for row in _rows("inference") if row["variant"] in ways]
+    if not rows:
+        return
     backends = _engines(rows)
     columns = [(backend, way) for backend in backends for way in ways]
     yield "The time of compiled calls, relative to those that make kernels anew:\n"

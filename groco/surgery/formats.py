@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -144,7 +146,12 @@ def _replacing(path: Path) -> Iterator[Path]:
 def _export(plain: keras.Model, path: Path, format: str) -> None:
     output = io.StringIO()
     try:
-        with contextlib.redirect_stdout(output), _quiet("tf2onnx", "tensorflow", "absl"), warnings.catch_warnings():
+        with (
+            contextlib.redirect_stdout(output),
+            _quiet("tf2onnx", "tensorflow", "absl"),
+            _silent(),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # of the converters, about each other's versions
             plain.export(path, format=format, verbose=False, input_signature=_signature(plain), **_options(format))
             if format == "onnx":  # the converter from TensorFlow writes what it cannot convert all the same
@@ -157,7 +164,9 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
         ) from None
     except Exception as error:
         missing = re.search("TF Select ops: (.*)", str(error))
-        reason = f"it has no {missing[1]}" if missing else one_line(error)[:300]
+        reason = f"it has no {missing[1]}" if missing else one_line(error).partition(" [Caused by")[0][:300]
+        if format == "onnx" and keras.backend.backend() == "torch" and not isinstance(error, OSError):
+            reason += "; with KERAS_BACKEND=tensorflow another converter writes it"
         if _is_of_any_size(plain) and keras.backend.backend() != "tensorflow" and not isinstance(error, OSError):
             reason = (
                 f"it takes any size; build it for a known input_shape, or set KERAS_BACKEND to tensorflow ({reason})"
@@ -186,13 +195,32 @@ def _signature(plain: keras.Model) -> list:
 
 @contextlib.contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Only errors of other packages' logs."""
+    """Nothing of other packages' logs: what goes wrong they raise, too."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing of what converters write past Python, such as the whole net where they fail."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = [os.dup(descriptor) for descriptor in (1, 2)]
+    try:
+        with open(os.devnull, "w") as nowhere:
+            for descriptor in (1, 2):
+                os.dup2(nowhere.fileno(), descriptor)
+            yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for descriptor, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)

@@ -85,7 +85,37 @@ def take(tensor, places: np.ndarray, axis: int = -1):
     """The entries of an axis at the places given."""
     if np.array_equal(places, np.arange(tensor.shape[axis] or -1)):
         return tensor
-    return ops.take(tensor, np.asarray(places, "int32"), axis=axis)
+    exchanged = _exchanged(tensor, places) if axis in (-1, len(tensor.shape) - 1) else None
+    return ops.take(tensor, np.asarray(places, "int32"), axis=axis) if exchanged is None else exchanged
+
+
+def _exchanged(tensor, places: np.ndarray):
+    """The same where two factors of the last axis are exchanged, as a transposition, which PyTorch writes as ONNX."""
+    sizes = _exchange(np.asarray(places), tensor.shape[-1])
+    spatial = tensor.shape[1:-1]
+    if keras.backend.backend() != "torch" or sizes is None or sum(size is None for size in spatial) > 1:
+        return None
+    rank, dtype = len(spatial), _dtype(tensor)
+    first, second = rank + 2, rank + 3
+    tensor = layers.Reshape((*_unknown_as_rest(spatial), *sizes), **dtype)(tensor)
+    tensor = layers.Permute((*range(1, rank + 2), second, first, rank + 4), **dtype)(tensor)
+    return layers.Reshape((*_unknown_as_rest(spatial), len(places)), **dtype)(tensor)
+
+
+def _exchange(places: np.ndarray, size: int) -> tuple[int, int, int, int] | None:
+    """Sizes (a, b, c, d) such that the places are those of (a, c, b, d) in (a, b, c, d), or None."""
+    if len(places) != size or size < 4 or places[0] != 0:
+        return None
+    run = int(np.argmax(np.diff(places) != 1)) + 1
+    starts = places[::run] // run
+    if run == size or size % run or len(starts) < 4:
+        return None
+    second = int(starts[1])
+    first = int(np.argmax(starts == 1)) if 1 in starts else 0
+    if first < 2 or second < 2 or size % (first * second * run):
+        return None
+    sizes = (size // (first * second * run), first, second, run)
+    return sizes if np.array_equal(np.arange(size).reshape(sizes).swapaxes(1, 2).ravel(), places) else None
 
 
 def split_last_axis(tensor, parts: int):
