@@ -87,9 +87,7 @@ def inference(rounds: int, only: str = "") -> Rows:
         if only not in case.name:
             continue
         kept, anew = case.build(), case.build()
-        for layer in anew._flatten_layers():
-            if isinstance(layer, WeightedGroupLayer):
-                layer._prepared = None
+        _prepare_by(lambda: None, anew)
         ways = {"anew": ({"anew": anew, "kept": kept}, eager)}
         if keras.backend.backend() != "torch":  # which compiles nothing in `predict`
             nets = {
@@ -112,13 +110,18 @@ def inference(rounds: int, only: str = "") -> Rows:
 def _choosing(case) -> keras.Model:
     """A net whose compiled program has the kernels that were made, and chooses them if they are of the same weights."""
     model = case.build()
-    for layer in model._flatten_layers():
-        if isinstance(layer, WeightedGroupLayer):
-            layer._prepared = _Chosen()
+    _prepare_by(_Chosen, model)
     with mock.patch.object(choice, "_is_eager", return_value=False):  # the implementations that are compiled
         for inputs in (case.inputs()[:1], case.inputs()):
             model(inputs, training=False)  # makes them
     return model
+
+
+def _prepare_by(make: Callable[[], Any], model: keras.Model) -> None:
+    """Gives each layer with kernels another way to keep what it makes of them."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, WeightedGroupLayer):
+            layer._prepared = make()
 
 
 class _Chosen:

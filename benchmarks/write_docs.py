@@ -109,12 +109,11 @@ here with `implementation="auto"`): its kernels are expanded once, its group axi
 plain Keras model, equal to 1e-5.
 """
 
-EXPORTED = """On
-PyTorch it is not the faster one: Keras' plain layers copy their signals to other orders of the axes, which the layers
-of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its convolutions are dense.
-With `implementation="auto"` those that the net itself computes in the Fourier basis, in large batches, stay in it, as
-plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide layers are smaller and
-faster so, as the last one below; narrow ones are not.
+EXPORTED = """On PyTorch it is not the faster one: Keras' plain layers copy their signals to other orders of the axes,
+which the layers of groco do not. With `fold_batch_norm=True` the normalisations are gone too. By default its
+convolutions are dense. With `implementation="auto"` those that the net itself computes in the Fourier basis, in large
+batches, stay in it, as plain layers too ("exported, auto" above), and with `"fourier"` all that can be. Nets of wide
+layers are smaller and faster so, as the last one below; narrow ones are not.
 """
 
 PRECISION = """## mixed_bfloat16
@@ -165,9 +164,14 @@ def _page() -> Iterable[str]:
     yield "![Ratios to the plain convolution](images/benchmarks.svg)\n"
     yield from _missed()
     yield INFERENCE
-    yield from _inference()
+    yield from _calls(
+        "The time of such calls, relative to those of the same net that makes its kernels anew:", {"kept": ""}
+    )
     yield COMPILED
-    yield from _compiled()
+    yield from _calls(
+        "The time of compiled calls, relative to those that make kernels anew:",
+        {"compiled, chosen": ", chosen", "compiled, exported": ", exported"},
+    )
     yield EXPORTED
     yield from _formats()
     yield from _precision()
@@ -188,16 +192,14 @@ def _engines(rows: list[dict[str, str]]) -> list[str]:
 
 def _environments() -> Iterable[str]:
     keys = ("device", "cores", "backend", "backend_version", "keras", "python")
-    rows = [
-        {**row, "table": path.stem.partition("-")[0]}
-        for path in results.FOLDER.glob("*-*.csv")  # NAME-BACKEND
-        for row in results.read(path.stem)
-    ]
-    for machine in sorted({tuple(row[key] for key in keys) for row in rows}):
-        device, cores, backend, version, keras_version, python = machine
+    tables: dict[tuple[str, ...], set[str]] = {}
+    for path in results.FOLDER.glob("*-*.csv"):  # NAME-BACKEND
+        for row in results.read(path.stem):
+            tables.setdefault(tuple(row[key] for key in keys), set()).add(path.stem.partition("-")[0])
+    for (device, cores, backend, version, keras_version, python), names in sorted(tables.items()):
         number = f"{cores} core{'s' if cores != '1' else ''}"
-        tables = sorted({row["table"] for row in rows if tuple(row[key] for key in keys) == machine})
-        yield f"- {device}, {number}: {backend} {version}, Keras {keras_version}, Python {python}: {', '.join(tables)}"
+        versions = f"{backend} {version}, Keras {keras_version}, Python {python}"
+        yield f"- {device}, {number}: {versions}: {', '.join(sorted(names))}"
 
 
 def _ratios(name: str, title: str, text: str) -> Iterable[str]:
@@ -272,29 +274,14 @@ def _table(name: str, title: str, columns: dict[str, str]) -> Iterable[str]:
     yield ""
 
 
-def _inference() -> Iterable[str]:
-    rows = [row for row in _rows("inference") if row["variant"] == "kept"]
-    if not rows:
-        return
-    backends = _engines(rows)
-    yield "The time of such calls, relative to those of the same net that makes its kernels anew:\n"
-    yield f"| net | images | {' | '.join(backends)} |"
-    yield f"|---|---|{'---|' * len(backends)}"
-    cells = {(row["case"], row["batch"], row["backend"]): row for row in rows}
-    for case, batch in dict.fromkeys(key[:2] for key in cells):
-        yield f"| {case} | {batch} | {' | '.join(_cell(cells.get((case, batch, backend))) for backend in backends)} |"
-    yield ""
-
-
-def _compiled() -> Iterable[str]:
-    ways = {"compiled, chosen": "chosen", "compiled, exported": "exported"}
+def _calls(title: str, ways: dict[str, str]) -> Iterable[str]:
+    """Variants of the table of inference, by what their columns are called besides the backend."""
     rows = [row for row in _rows("inference") if row["variant"] in ways]
     if not rows:
         return
-    backends = _engines(rows)
-    columns = [(backend, way) for backend in backends for way in ways]
-    yield "The time of compiled calls, relative to those that make kernels anew:\n"
-    yield f"| net | images | {' | '.join(f'{backend}, {ways[way]}' for backend, way in columns)} |"
+    columns = [(backend, way) for backend in _engines(rows) for way in ways]
+    yield f"{title}\n"
+    yield f"| net | images | {' | '.join(f'{backend}{ways[way]}' for backend, way in columns)} |"
     yield f"|---|---|{'---|' * len(columns)}"
     cells = {(row["case"], row["batch"], row["backend"], row["variant"]): row for row in rows}
     for case, batch in dict.fromkeys(key[:2] for key in cells):

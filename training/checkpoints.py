@@ -18,6 +18,7 @@ CHECKPOINTS = ("last.keras", "previous.keras")
 PROGRESS = "progress.json"  # in a checkpoint, beside what Keras keeps there
 FINAL = "final.keras"
 HISTORY = "history.csv"
+_WITHOUT_HISTORY = "Where it is removed --resume goes on; curves and seconds begin there."
 
 
 class TrainingError(RuntimeError):
@@ -113,9 +114,7 @@ def read_history(folder: Path, epochs: int) -> list[dict[str, Any]]:
                     raise ValueError(f"its columns are {', '.join(lines[0])}")
         lines = [line for line in lines if line["epoch"] <= epochs]
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"{path} cannot be read ({error}). Where it is removed --resume goes on; curves and seconds begin there."
-        ) from None
+        raise TrainingError(f"{path} cannot be read ({error}). {_WITHOUT_HISTORY}") from None
     if [line["epoch"] for line in lines] != list(range(1, epochs + 1)):
         print(
             f"training: {path} has not every epoch up to {epochs}, where the checkpoint is; curves and seconds are "
@@ -155,8 +154,7 @@ def write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     """Writes history.csv; raises TrainingError where what was there has other columns than its last line."""
     if other := sorted(set(history[0]) ^ set(history[-1])):
         raise TrainingError(
-            f"{folder / HISTORY} has other columns than this run ({', '.join(other)}). Where it is removed --resume "
-            "goes on; curves and seconds begin there."
+            f"{folder / HISTORY} has other columns than this run ({', '.join(other)}). {_WITHOUT_HISTORY}"
         )
 
     def write(partial: Path) -> None:

@@ -138,12 +138,11 @@ def check(config: dict[str, Any]) -> None:
     made = "a table of class_name and config"
     must("optimizer", _is_made_by_keras(config["optimizer"]), made)
     must("schedule", config["schedule"] is None or _is_made_by_keras(config["schedule"]), f"None or {made}")
-    for key in ("optimizer", "schedule"):
-        numbers = _numbers((config[key] or {}).get("config", {}))
-        must(key, all(0 <= number < math.inf for number in numbers), "a table whose numbers are finite and from 0")
-    settings = config["optimizer"]["config"]
-    for key in ("optimizer", "schedule"):
-        texts = [k for k, v in (config[key] or {}).get("config", {}).items() if isinstance(v, str) and k != "name"]
+    settings, scheduled = (config[key]["config"] if config[key] else {} for key in ("optimizer", "schedule"))
+    for key, table in (("optimizer", settings), ("schedule", scheduled)):
+        finite = all(0 <= number < math.inf for number in _numbers(table))
+        must(key, finite, "a table whose numbers are finite and from 0")
+        texts = [k for k, v in table.items() if isinstance(v, str) and k != "name"]
         must(key, not texts, f"a table without text for {', '.join(texts)}")
     steps = settings.get("gradient_accumulation_steps")
     must(
@@ -153,7 +152,7 @@ def check(config: dict[str, Any]) -> None:
     )
     shares = [key for key, value in settings.items() if key.startswith("beta") and any(n >= 1 for n in _numbers(value))]
     must("optimizer", not shares, f"a table with {', '.join(shares)} below 1")
-    places = _numbers((config["schedule"] or {}).get("config", {}).get("boundaries"))
+    places = _numbers(scheduled.get("boundaries"))
     must("schedule", sorted(places) == places, "a table whose boundaries ascend")
     rate = type(settings.get("learning_rate", 0 if config["schedule"] else None)) in (int, float, dict)
     must("optimizer", rate, "a table whose config has a number as learning_rate, or goes with a schedule")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from groco import _command
+from groco._descriptors import redirected
 
 
 class CommandError(Exception):
@@ -58,20 +59,14 @@ def start_keras() -> None:
 @contextlib.contextmanager
 def _silence():
     """Holds back what is written to stderr, and shows it if there is an error."""
-    sys.stderr.flush()
     with tempfile.TemporaryFile() as file:
-        stderr = os.dup(2)
-        os.dup2(file.fileno(), 2)
         try:
-            yield
+            with redirected(file, 2):
+                yield
         except Exception:
             file.seek(0)
-            os.write(stderr, file.read())
+            os.write(2, file.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

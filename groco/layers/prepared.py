@@ -35,7 +35,7 @@ class Prepared:
         return result
 
     def _keep(self, name: str, kernel, result) -> None:
-        """Keeps what is made, with a copy of what it was made of, which may change in its place."""
+        """Keeps what is made, with what it was made of: a copy, where numbers of that may change in their place."""
         self._made[name] = kernel, result
 
     def _tensor_of(self, kernel):

@@ -7,7 +7,6 @@ import io
 import logging
 import os
 import re
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 
 import keras
 
+from groco._descriptors import redirected
 from groco._errors import one_line
 from groco.surgery.plain import check_implementation, export_plain
 
@@ -149,7 +149,8 @@ def _export(plain: keras.Model, path: Path, format: str) -> None:
         with (
             contextlib.redirect_stdout(output),
             _quiet("tf2onnx", "tensorflow", "absl"),
-            _silent(),
+            open(os.devnull, "w") as nowhere,
+            redirected(nowhere, 1, 2),  # converters write the whole net there where they fail
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")  # of the converters, about each other's versions
@@ -205,22 +206,3 @@ def _quiet(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing of what converters write past Python, such as the whole net where they fail."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    kept = [os.dup(descriptor) for descriptor in (1, 2)]
-    try:
-        with open(os.devnull, "w") as nowhere:
-            for descriptor in (1, 2):
-                os.dup2(nowhere.fileno(), descriptor)
-            yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        for descriptor, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, descriptor)
-            os.close(copy)

@@ -85,7 +85,8 @@ def take(tensor, places: np.ndarray, axis: int = -1):
     """The entries of an axis at the places given."""
     if np.array_equal(places, np.arange(tensor.shape[axis] or -1)):
         return tensor
-    exchanged = _exchanged(tensor, places) if axis in (-1, len(tensor.shape) - 1) else None
+    of_channels = axis in (-1, len(tensor.shape) - 1)
+    exchanged = _exchanged(tensor, places) if of_channels and keras.backend.backend() == "torch" else None
     return ops.take(tensor, np.asarray(places, "int32"), axis=axis) if exchanged is None else exchanged
 
 
@@ -93,7 +94,7 @@ def _exchanged(tensor, places: np.ndarray):
     """The same where two factors of the last axis are exchanged, as a transposition, which PyTorch writes as ONNX."""
     sizes = _exchange(np.asarray(places), tensor.shape[-1])
     spatial = tensor.shape[1:-1]
-    if keras.backend.backend() != "torch" or sizes is None or sum(size is None for size in spatial) > 1:
+    if sizes is None or sum(size is None for size in spatial) > 1:
         return None
     rank, dtype = len(spatial), _dtype(tensor)
     first, second = rank + 2, rank + 3
