@@ -170,6 +170,17 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A table from a file; raises ValueError that names one that has none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}).") from None
+    if not isinstance(table, dict):
+        raise ValueError(f"{path} has no table.")
+    return table
+
+
 def write_text(path: Path, text: str) -> None:
     write_whole(
         path.with_suffix(".partial"),

@@ -7,21 +7,20 @@ folder of a finished run. The exit status is 1 if a score is not what the manife
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 import groco
 from groco._backend import leave_out_tensorflow
+from groco._interruption import interruptible
 from groco.pretrained.loading import DESCRIPTION
 from groco.pretrained.metrics import METRICS
 from training import datasets, preprocess, tasks
-from training.checkpoints import load_final
+from training.checkpoints import load_final, read_json
 from training.config import check, complete, list_configs, load_config
-from training.make_zoo import read_json
 from training.results import scores
 from training.train import evaluate as evaluate_net
-from training.train import first_examples, leave, on_signal
+from training.train import first_examples, leave
 
 TOLERANCE = 2e-4  # two in 10,000: another backend rounds differently
 
@@ -33,10 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", help="the data's file or folder, or one it has a subfolder in; downloaded if possible"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, on_signal)
     try:
         evaluated = evaluate_run if Path(options.name, "result.json").is_file() else evaluate
-        found, stated = evaluated(options.name, options.data)
+        with interruptible():
+            found, stated = evaluated(options.name, options.data)
     except (ValueError, OSError, ImportError, RuntimeError) as problem:
         print(f"training: {problem}", file=sys.stderr)
         return 1

@@ -8,7 +8,6 @@ of all entries are written from all results, and weights_manifest.json from what
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from groco.pretrained.manifest import MANIFEST, SCHEMA, sha256_of, write_manifes
 from groco.pretrained.metrics import METRICS
 from groco.pretrained.preprocessor import Preprocessor
 from training import datasets
-from training.checkpoints import load_final, write_json
+from training.checkpoints import load_final, read_json, write_json
 from training.config import complete, list_configs, load_config, recipe
 from training.results import RESULTS, mean_and_spread, record, results_of, scores
 
@@ -216,17 +215,6 @@ def _read_result(run: Path) -> dict[str, Any]:
 
 def _plain(value: float | list[float]) -> float | tuple[float, ...]:
     return tuple(value) if isinstance(value, list) else value
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A table from a file; raises ValueError that names one that has none."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read ({error}).") from None
-    if not isinstance(table, dict):
-        raise ValueError(f"{path} has no table.")
-    return table
 
 
 if __name__ == "__main__":

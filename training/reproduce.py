@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from groco._interruption import interruptible
 from training.checkpoints import write_text
 from training.config import load_config
 from training.progress import save_figure
@@ -37,14 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pages", type=Path, default=PAGES, help="where the page is written")
     parser.add_argument("--report", action="store_true", help="make no run, write what there is")
     options = parser.parse_args(arguments)
-    from training.train import on_signal
-
-    signal.signal(signal.SIGTERM, on_signal)
     try:
-        for name in TABLES if options.table == "all" else [options.table]:
-            if not options.report:
-                make_runs(TABLES[name], options.runs, options.results, options.data)
-            write(name, options.results, options.pages)
+        with interruptible():
+            for name in TABLES if options.table == "all" else [options.table]:
+                if not options.report:
+                    make_runs(TABLES[name], options.runs, options.results, options.data)
+                write(name, options.results, options.pages)
     except (RuntimeError, ValueError, OSError, ImportError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1

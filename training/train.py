@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import numpy as np
 from groco._backend import leave_out_tensorflow
 from groco._errors import one_line
 from groco._hardware import hardware, versions
+from groco._interruption import interruptible
 from groco._precision import exact_float32
 from groco.models import create_model
 from groco.pretrained.loading import weight_not_finite
@@ -52,15 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hosts", action="store_true", help="one of several processes that train together")
     parser.add_argument("--tensorboard", action="store_true", help="write the history for TensorBoard as well")
     options = parser.parse_args(_one_change_each(sys.argv[1:] if arguments is None else arguments))
-    signal.signal(signal.SIGTERM, on_signal)
     processor.keep_freed_memory()
     try:
-        config = load_config(options.config, options.set)
-        cluster = devices.connect(options.devices, options.hosts, options.seed)
-        if cluster.first:
-            _warn_of_the_schedule(config)
-        folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
-        result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard, cluster)
+        with interruptible():
+            config = load_config(options.config, options.set)
+            cluster = devices.connect(options.devices, options.hosts, options.seed)
+            if cluster.first:
+                _warn_of_the_schedule(config)
+            folder = Path(options.runs) / f"{config['name']}-seed{options.seed}"
+            result = run(config, options.seed, folder, options.data, options.resume, options.tensorboard, cluster)
     except (TrainingError, ValueError, OSError, ImportError) as error:
         print(f"training: {error}", file=sys.stderr)
         return 1
@@ -114,8 +114,7 @@ def run(
             process, or its loss or weights are not finite.
     """
     cluster = cluster or devices.OneDevice()
-    begun = {path.name for path in folder.iterdir()} - {"config.json"} if folder.is_dir() else folder.exists()
-    if cluster.first and begun and not resume:
+    if cluster.first and not resume and _has_begun(folder):
         raise TrainingError(f"{folder} exists already; add --resume to go on with it, or remove it.")
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config["precision"])
@@ -132,6 +131,13 @@ def run(
         if cluster.first:
             with contextlib.suppress(OSError):  # it is not empty
                 folder.rmdir()
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether there is anything that a run would write over, but for its settings."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(path.name != "config.json" for path in folder.iterdir())
 
 
 def _run(
@@ -262,7 +268,7 @@ def _begun(folder: Path, resumed: bool) -> dict[str, Any]:
         return {"commit": provenance.commit(), "backend": backend}
     begun = {"commit": None, "backend": backend}
     with contextlib.suppress(OSError, ValueError):
-        begun |= json.loads((folder / "config.json").read_text(encoding="utf-8")).get("begun", {})
+        begun |= checkpoints.read_json(folder / "config.json").get("begun", {})
     if begun["backend"] != backend:
         print(
             f"training: the run was begun on {begun['backend']} and goes on with {backend}, whose dropout and sums are "
@@ -297,10 +303,10 @@ def check_unchanged(folder: Path, config: dict[str, Any]) -> None:
     if not path.exists():
         return
     try:
-        before = complete(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        before = complete(checkpoints.read_json(path))
+    except ValueError as error:
         raise TrainingError(
-            f"{path} cannot be read ({error}). Where it is removed --resume goes on with the settings that it is given "
+            f"{str(error).removesuffix('.')}. Where it is removed --resume goes on with the settings that it is given "
             "and does not compare them with those of the run."
         ) from None
     now = json.loads(json.dumps(config))
@@ -469,11 +475,6 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
         import torch
 
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
-
-
-def on_signal(number, frame):
-    """Ends a run on SIGTERM as Ctrl-C does."""
-    raise KeyboardInterrupt
 
 
 def leave(status: int) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from groco._interruption import interruptible
 from groco._version import __version__
 from groco.cli import catalogue, checking, exporting, figures, finetuning, inference, publishing
 from groco.cli.common import CommandError
@@ -27,8 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit status: 0, 1 if a check failed, 2 if something asked for is wrong."""
     options = _parser().parse_args(arguments)
     try:
-        status = options.run(options)
-        sys.stdout.flush()
+        with interruptible():
+            status = options.run(options)
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         return 130
