@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from groco._errors import one_line
 from training.checkpoints import write_whole
 
 
@@ -74,6 +78,8 @@ def save_figure(figure, path: Path, dpi: int) -> None:
 class TensorBoardLog:
     """Scalars of each epoch for TensorBoard, in a file of its own for each time that a run goes on.
 
+    Where it cannot be written, as on a full disk, it says so once and is left out: history.csv has all that it has.
+
     Raises:
         ImportError: where the package tensorboard is missing.
     """
@@ -83,11 +89,35 @@ class TensorBoardLog:
             from tensorboard.summary import Writer
         except ImportError as error:
             raise ImportError(f"--tensorboard needs pip install 'groco[tensorboard]' ({error})") from None
-        self.writer = Writer(str(folder))
+        self.folder, self.others = folder, set(threading.enumerate())
+        self.writer: Any = None
+        with self._left_out_if_it_fails():
+            self.writer = Writer(str(folder))
 
     def write(self, line: dict[str, Any]) -> None:
         """Writes a line of the history, at once."""
-        for name, value in line.items():
-            if name != "epoch":
-                self.writer.add_scalar(name, value, line["epoch"])
-        self.writer.flush()
+        if self.writer is None:
+            return
+        with self._left_out_if_it_fails():
+            for name, value in line.items():
+                if name != "epoch":
+                    self.writer.add_scalar(name, value, line["epoch"])
+            self.writer.flush()
+
+    @contextlib.contextmanager
+    def _left_out_if_it_fails(self) -> Iterator[None]:
+        hook = threading.excepthook
+        threading.excepthook = lambda about: None  # of the thread that writes, which hands its error on
+        try:
+            yield
+        except Exception as error:  # TensorFlow has errors of its own for files, and is used where it is installed
+            self.writer = None
+            for thread in set(threading.enumerate()) - self.others:
+                thread.join(timeout=1)
+            print(
+                f"training: {self.folder} cannot be written ({one_line(error)}); the run goes on without a log for "
+                "TensorBoard",
+                file=sys.stderr,
+            )
+        finally:
+            threading.excepthook = hook

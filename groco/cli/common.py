@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -44,14 +45,25 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="write JSON")
 
 
-def start_keras() -> None:
-    """Imports Keras and all of groco, without the greetings that backends write past Python to stderr."""
+def start_keras(tensorflow: bool = False) -> None:
+    """Imports Keras and all of groco, without the greetings that backends write past Python to stderr.
+
+    TensorFlow is left out where it is not the backend, unless what is to be done needs it. In a process that has Keras
+    already, which is not the command's own, nothing happens.
+    """
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silence():
         import keras
 
+        from groco._backend import leave_out_tensorflow
+
+        if not tensorflow:
+            leave_out_tensorflow()
+        else:
+            with contextlib.suppress(ImportError):  # what needs it says so
+                importlib.import_module("tensorflow")
         _command.import_everything()
         keras.ops.zeros(1)  # looks for devices
 

@@ -35,7 +35,7 @@ def _export(options) -> int:
     path = options.output or Path((named.resolve() if named.is_dir() else named).name + _SUFFIXES[options.format])
     if not path.parent.is_dir():
         raise CommandError(f"there is no folder {str(path.parent)!r}")
-    start_keras()
+    start_keras(tensorflow=options.format == "tf_saved_model")
     from groco.surgery import export_model
 
     fold = not options.keep_batch_norm

@@ -6,7 +6,6 @@ import argparse
 import re
 from pathlib import Path
 
-from groco import _command
 from groco.cli.common import add_json, add_name, start_keras, write_json
 
 # The options of one value: type, metavar, help. Those that are not given are left to groco.finetune.
@@ -70,17 +69,13 @@ def add_commands(commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    start_keras()
+    from groco.finetuning import finetune
+
     arguments = {"output": _default_output(options.name, options.data), **vars(options)}
     for key in ("command", "run", "json"):
         arguments.pop(key, None)
     as_json = "json" in options
-    start_keras()
-    from groco._backend import leave_out_tensorflow
-    from groco.finetuning import finetune
-
-    if _command.light:
-        leave_out_tensorflow()
-
     tuned = finetune(**arguments, verbose=0 if as_json else "auto")
     if as_json:
         numbers = {"train_examples": tuned.train_examples, "test_examples": tuned.test_examples}

@@ -5,7 +5,7 @@ irreducible representations of the whole point group, `split_conv` those of its 
 axis. Both take the kernels and signals of the dense layers and give the same numbers; `choice` says where they pay.
 """
 
-from groco.fourier.choice import IMPLEMENTATIONS, has_fourier, is_faster
+from groco.fourier.choice import IMPLEMENTATIONS, gradients_follow, has_fourier, is_faster
 from groco.fourier.irreps import Irrep, fourier_matrix, irreps
 from groco.fourier.pointwise import pointwise_conv
 from groco.fourier.splitting import split_conv
@@ -14,6 +14,7 @@ __all__ = [
     "IMPLEMENTATIONS",
     "Irrep",
     "fourier_matrix",
+    "gradients_follow",
     "has_fourier",
     "irreps",
     "is_faster",

@@ -16,15 +16,20 @@ from groco.groups import Group
 IMPLEMENTATIONS = ("auto", "dense", "fourier")
 
 # Multiplications that must be saved for each number that is moved through the transforms, by backend, for kernels of
-# one point, for larger ones, and for larger ones with strides: above the crossovers in docs/implementations.md. With
-# strides TensorFlow took 1.3 to 1.9 times as long forward up to 403 (P4M, 3x3, stride 2, 80 and 112 channels).
+# one point, for larger ones, and for larger ones with strides: above the crossovers in docs/implementations.md, which
+# the number of points and the machine move. With strides TensorFlow took 1.3 to 1.9 times as long forward up to 403
+# (P4M, 3x3, stride 2, 80 and 112 channels). In inference:
 WORTH = {
-    "tensorflow": (80.0, 280.0, math.inf),
-    "jax": (60.0, 70.0, 100.0),
+    "tensorflow": (150.0, 200.0, math.inf),
+    "jax": (60.0, 90.0, 100.0),
     "torch": (185.0, 300.0, 400.0),
 }
-# The same where gradients are recorded, if it is another: PyTorch alone knows that before it runs.
-WORTH_WITH_GRADIENT = {"torch": (160.0, 210.0, 300.0)}
+# The same where gradients follow.
+WORTH_WITH_GRADIENT = {
+    "tensorflow": (80.0, 280.0, math.inf),
+    "jax": (40.0, 35.0, 100.0),
+    "torch": (160.0, 210.0, 300.0),
+}
 # The same where TensorFlow and JAX run operations one by one, in nothing that is compiled.
 WORTH_EAGER = (400.0, 400.0, math.inf)
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
@@ -35,7 +40,7 @@ SMALL = {"tensorflow": 3, "jax": 1, "torch": 3}
 CALL = {"tensorflow": (0.0, 0.0), "jax": (0.0, 0.0), "torch": (9e7, 7.5e6)}
 CALL_EAGER = {"tensorflow": 4e8, "jax": 4e7}  # with fewer, dense layers were up to 5.2 and 4.7 times as fast
 # Multiplications to be saved in a call, beyond what WORTH asks for, by planar windows of groups that leave half of
-# them: on JAX P4 and C2MM took up to 1.7 times as long forward below.
+# them, in inference: on JAX P4 and C2MM took up to 1.7 times as long forward below, where training was faster.
 HALVED = {"tensorflow": 0.0, "jax": 1.2e7, "torch": 0.0}
 
 
@@ -106,18 +111,19 @@ def is_worth_it(
 
     Args:
         points: as in `is_faster`.
-        gradient: whether gradients are recorded, on PyTorch.
+        gradient: whether gradients follow.
         eager: whether operations run one by one, on TensorFlow or JAX.
     """
     if group_out.ndim == 1 and backend == "jax":  # forward PM took 1.2 to 1.5 times as long from 128 to 256 channels
         return False
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    worth = WORTH_WITH_GRADIENT[backend] if gradient and backend in WORTH_WITH_GRADIENT else WORTH[backend]
-    gain = found.saved - (WORTH_EAGER if eager else worth)[kind] * found.moved
+    worth = WORTH_EAGER if eager else (WORTH_WITH_GRADIENT if gradient else WORTH)[backend]
+    gain = found.saved - worth[kind] * found.moved
     if gain < 0 or points is None:
         return gain >= 0
-    if kind > 0 and len(size) == 2 == len(flips(group_out)) and gain * points < HALVED[backend]:
+    halved = kind > 0 and len(size) == 2 == len(flips(group_out))
+    if halved and not gradient and gain * points < HALVED[backend]:
         return False
     return found.saved * points >= (CALL_EAGER[backend] if eager else CALL[backend][gradient]) * found.calls
 
@@ -131,10 +137,13 @@ def is_faster(
     filters: int,
     dtype: str,
     points: int | None = None,
+    gradient: bool = False,
 ) -> bool:
     """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all.
 
-    `points` is the number of points of the output in a whole batch; None, where it is not known, stands for many.
+    Args:
+        points: the number of points of the output in a whole batch; None, where it is not known, stands for many.
+        gradient: whether gradients follow.
     """
     backend = keras.backend.backend()
     if dtype != "float32" or backend not in WORTH or not _on_cpu():
@@ -148,13 +157,15 @@ def is_faster(
         filters,
         backend=backend,
         points=points,
-        gradient=backend == "torch" and _has_gradient(),
+        gradient=gradient,
         eager=backend in CALL_EAGER and points is not None and _is_eager(),
     )
 
 
-def _has_gradient() -> bool:
-    """Whether PyTorch keeps what gradients need; the others run nothing before they know."""
+def gradients_follow(training: bool | None) -> bool:
+    """Whether gradients follow a call of a layer: PyTorch records them or not, the others do it in training."""
+    if keras.backend.backend() != "torch":
+        return bool(training)
     import torch
 
     return torch.is_grad_enabled()

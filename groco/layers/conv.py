@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from groco.fourier import gradients_follow
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
@@ -81,13 +82,15 @@ class BaseGroupConv(ChoiceOfImplementation):
         self.input_spec = self._spec_of(input_shape)
         super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         signal = self._to_channels_last(inputs)
         group_in = None if len(signal.shape) == self.rank + 2 else self.group
-        channels = self.kernel.shape[-2] * self.groups  # those of the signal may not be known
-        shape = (self.kernel_size, self.strides, channels, self.filters, self.groups)
-        if group_in is not None and self._is_fourier(group_in, self.subgroup, *shape, grid=self._output_grid(signal)):
-            return self._finish(self._fourier_conv(signal, self.kernel))
+        if group_in is not None:
+            channels = self.kernel.shape[-2] * self.groups  # those of the signal may not be known
+            shape = (self.kernel_size, self.strides, channels, self.filters, self.groups)
+            grid, gradient = self._output_grid(signal), gradients_follow(training)
+            if self._is_fourier(group_in, self.subgroup, *shape, grid=grid, gradient=gradient):
+                return self._finish(self._fourier_conv(signal, self.kernel))
         return self._activate(self._dense_conv(signal, group_in))
 
     def _dense_conv(self, signal, group_in: Group | None):

@@ -91,7 +91,7 @@ class BaseGroupConvTranspose(BaseGroupConv):
         self.input_spec = self._spec_of(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         self._output_sizes(inputs.shape)  # sizes learned since the layer was built may be too small
         outputs = self._to_channels_last(inputs)
         for axis, (window, crop) in enumerate(zip(self._windows, self._total_crops, strict=True)):

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from groco.fourier import pointwise_conv
+from groco.fourier import gradients_follow, pointwise_conv
 from groco.groups import Group, GroupLike, get_group
 from groco.groups._holohedry import NDIMS
 from groco.kernels import expand_kernel
@@ -152,13 +152,14 @@ class GroupDense(ChoiceOfImplementation):
             raise self._error(f"the number of channels must be known, got shape {tuple(shape)}.")
         return channels
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         signal = self._to_channels_last(inputs)
         if keras.backend.standardize_dtype(signal.dtype) != self.compute_dtype:
             signal = ops.cast(signal, self.compute_dtype)  # Keras leaves whole numbers as they are
         point = (1,) * self.rank  # the kernel is that of a convolution of size 1
         shape = (point, point, self.kernel.shape[-2], self.units)
-        if self._is_fourier(self.group, self.subgroup, *shape, grid=signal.shape[:-2]):
+        grid, gradient = signal.shape[:-2], gradients_follow(training)
+        if self._is_fourier(self.group, self.subgroup, *shape, grid=grid, gradient=gradient):
             return self._finish(pointwise_conv(signal, self.kernel, self.group, self.subgroup, self._prepare))
         # Two matrices: TensorFlow's einsum over two axes takes up to 30 times as long with its gradients.
         matrix = self._prepare(self.kernel, self._expanded_matrix)

@@ -92,11 +92,11 @@ class BaseDepthwiseGroupConv(WeightedGroupLayer):
 
     # -- computation -----------------------------------------------------------------------------------------------
 
-    def call(self, inputs):
-        outputs = self._convolve(self._to_channels_last(inputs))
+    def call(self, inputs, training=None):
+        outputs = self._convolve(self._to_channels_last(inputs), training)
         return self._finish(outputs)
 
-    def _convolve(self, signal):
+    def _convolve(self, signal, training: bool | None):
         """An image or a signal on the group, channels last -> (batch, *new_spatial, |subgroup|, filters)."""
         return self._depthwise(signal, self.kernel)
 

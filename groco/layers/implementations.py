@@ -55,15 +55,22 @@ class ChoiceOfImplementation(WeightedGroupLayer):
         filters: int,
         groups: int = 1,
         grid: Sequence[int | None] = (None,),
+        gradient: bool = False,
     ) -> bool:
-        """Whether a convolution of the layer is done in the Fourier basis; `grid` is its output's (batch, *spatial)."""
+        """Whether a convolution of the layer is done in the Fourier basis.
+
+        Args:
+            grid: (batch, *spatial) of its output.
+            gradient: whether gradients follow, which another one may be the faster one for.
+        """
         if self.implementation == "dense" or not has_fourier(group_in, group_out, size, groups):
             return False
         if self.implementation == "fourier":
             return True
         known = [length for length in grid if isinstance(length, int)]
         points = math.prod(known) if len(known) == len(grid) else None
-        return is_faster(group_in, group_out, size, strides, channels, filters, self.compute_dtype, points)
+        shape = (size, strides, channels, filters)
+        return is_faster(group_in, group_out, *shape, self.compute_dtype, points, gradient)
 
     def _output_grid(self, signal) -> tuple[int | None, ...]:
         """(batch, *spatial) of the output of the windows; None where a size is not known."""

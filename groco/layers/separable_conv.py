@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from groco.fourier import pointwise_conv
+from groco.fourier import gradients_follow, pointwise_conv
 from groco.groups import Group, GroupLike
 from groco.kernels import expand_kernel
 from groco.layers.base import merge_last_axes, split_last_axis
@@ -108,19 +108,21 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
             shape = (1,) * self.rank + pointwise
             self.pointwise_kernel = self._add_kernel(shape, "pointwise_kernel", "pointwise")
 
-    def _convolve(self, signal):
+    def _convolve(self, signal, training: bool | None):
         group = None if len(signal.shape) == self.rank + 2 else self.group
+        gradient = gradients_follow(training)
         if self.factorization == "depthwise":
-            return self._pointwise(self._depthwise(signal, self.depthwise_kernel), self.subgroup)
+            return self._pointwise(self._depthwise(signal, self.depthwise_kernel), self.subgroup, gradient)
         if self.factorization == "gc":
-            return self._spatial(self._pointwise(signal, group))
-        return self._composed(signal, group)
+            return self._spatial(self._pointwise(signal, group, gradient))
+        return self._composed(signal, group, gradient)
 
-    def _pointwise(self, signal, group: Group | None):
+    def _pointwise(self, signal, group: Group | None, gradient: bool):
         """The 1x1 group convolution with the pointwise kernel: mixes channels and orientations, not points."""
         kernel, point = ops.convert_to_tensor(self.pointwise_kernel), (1,) * self.rank
         shape = (point, point, kernel.shape[-2], self.filters)
-        if group is not None and self._is_fourier(group, self.subgroup, *shape, grid=signal.shape[:-2]):
+        grid = signal.shape[:-2]
+        if group is not None and self._is_fourier(group, self.subgroup, *shape, grid=grid, gradient=gradient):
             kernel = ops.reshape(kernel, kernel.shape[self.rank :])
             return pointwise_conv(signal, kernel, group, self.subgroup, self._prepare)
         signal = signal if group is None else merge_last_axes(signal)
@@ -139,7 +141,7 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         outputs = self._convolve_channels(merge_last_axes(signal), kernel, order=1)
         return split_last_axis(outputs, self.subgroup.order, self.filters)
 
-    def _composed(self, signal, group: Group | None):
+    def _composed(self, signal, group: Group | None, gradient: bool):
         """The group convolution with the product of both kernels.
 
         Between the factors there would be |subgroup| channels filters maps: the product, as small as the kernel of a
@@ -149,7 +151,8 @@ class BaseSeparableGroupConv(ChoiceOfImplementation, BaseDepthwiseGroupConv):
         if group is not None:
             kernel = ops.expand_dims(kernel, self.rank) * self.pointwise_kernel
             shape = (self.kernel_size, self.strides, kernel.shape[-2], self.filters)
-            if self._is_fourier(group, self.subgroup, *shape, grid=self._output_grid(signal)):
+            grid = self._output_grid(signal)
+            if self._is_fourier(group, self.subgroup, *shape, grid=grid, gradient=gradient):
                 return self._fourier_conv(signal, kernel)
             signal = merge_last_axes(signal)
         signal, padding = self._pad_windows(signal, self._windows, self.strides)

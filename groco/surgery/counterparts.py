@@ -73,9 +73,14 @@ def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
     elif layer.activation is keras.activations.softmax and layer.rank + 3 > MOST_AXES_OF_A_SOFTMAX:
         activated = softmax_of_many_axes(unmerged(signal))
     else:
-        activated = shop.apply(
-            unmerged(signal), keras.layers.Activation, layer, "activation", activation=layer.activation
-        )
+        inputs = unmerged(signal)
+        point = (*(1 for _ in inputs.shape[:-2]), *inputs.shape[-2:])
+        if (left := tuple(layer.activation(ops.zeros(point)).shape)) != point:
+            raise ValueError(
+                f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its activation makes signals {left} "
+                f"of {point}; put it behind the layer, as an operation."
+            )
+        activated = shop.apply(inputs, keras.layers.Activation, layer, "activation", activation=layer.activation)
     return Signal(**{**vars(merge(activated, True, "channels_last")), "data_format": layer.data_format})
 
 

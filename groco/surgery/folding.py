@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from groco.models.graph import functional, nodes, rebuild
-from groco.surgery.workshop import Workshop
+from groco.surgery.workshop import Workshop, copy_operation
 
 # Layers with a kernel and a bias, and the axis of the kernel that holds the output channels.
 _OUTPUT_AXIS = {
@@ -47,7 +47,7 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
             return shop.call_changed(layer, _folded(layer, by_layer[id(layer)]), *args, use_bias=True)
         if isinstance(layer, keras.layers.Layer):
             return shop.call_copy(layer, *args, **kwargs)
-        return type(layer).from_config(layer.get_config())(*args, **kwargs)
+        return copy_operation(layer)(*args, **kwargs)
 
     return rebuild(model, call)
 

@@ -19,7 +19,7 @@ from groco.models.sizes import SizeCheck
 from groco.surgery.counterparts import COUNTERPARTS, batch_normalization, is_elementwise
 from groco.surgery.folding import fold_batch_norms
 from groco.surgery.signals import Signal, in_order, merge, restore
-from groco.surgery.workshop import Workshop
+from groco.surgery.workshop import Workshop, copy_operation
 
 
 def export_plain(model: keras.Model, fold_batch_norm: bool = False, implementation: str = "dense") -> keras.Model:
@@ -108,7 +108,7 @@ class _Exporter:
             if _trains_by_default(operation):
                 kwargs["training"] = False  # as in `predict`
             return self.shop.call_copy(operation, *args, **kwargs)
-        return type(operation).from_config(operation.get_config())(*args, **kwargs)
+        return copy_operation(operation)(*args, **kwargs)
 
     def _call_model(self, model, args, kwargs):
         """A model within the model: its layers become layers of the whole."""

@@ -138,6 +138,21 @@ def _copy(layer: keras.layers.Layer, name: str | None = None) -> keras.layers.La
     return type(layer).from_config({**_config(layer), "name": name})
 
 
+def copy_operation(operation: keras.Operation) -> keras.Operation:
+    """An operation of Keras', not a layer, made from its configuration.
+
+    Raises:
+        ValueError: if it has none, as Keras' own with arrays of NumPy among its arguments.
+    """
+    try:
+        return type(operation).from_config(operation.get_config())
+    except NotImplementedError:
+        raise ValueError(
+            f"the operation {type(operation).__name__} cannot be exported: it has an argument that Keras cannot write "
+            "down, such as an array of NumPy; give it numbers or lists."
+        ) from None
+
+
 def _config(layer: keras.layers.Layer) -> dict[str, Any]:
     """The configuration, with the activation as it is: a function that is not registered has no name to be found by.
 

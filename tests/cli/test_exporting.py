@@ -1,7 +1,13 @@
 """`groco export`; what it writes is tested in tests/surgery."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
+import pytest
 
 import groco
 from tests.cli.conftest import NAME
@@ -54,3 +60,31 @@ def test_errors_are_one_line(run, tmp_path):
         assert message in err
         assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_do_not_let_tensorflow_greet(backend, tmp_path):
+    """Keras imports it where a layer's activation is asked for its name, and it writes past Python."""
+    if importlib.util.find_spec(backend) is None or importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("needs both")
+    code = """
+import sys
+from groco.cli import main
+assert "keras" not in sys.modules
+status = main(sys.argv[1:])
+print("tensorflow" in sys.modules)
+sys.exit(status)
+"""
+    command = [sys.executable, "-c", f"import sys; sys.argv[0] = 'groco'{code}", "export", NAME]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    for name, form, status, lines, imported in (
+        ("a.keras", "keras", 0, 0, False),
+        ("a.tflite", "litert", 2, 1, False),
+        ("a", "tf_saved_model", *((0, 0) if backend == "jax" else (2, 1)), True),
+    ):
+        arguments = ["--output", str(tmp_path / name), "--format", form]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=600, env=environment)
+        assert done.returncode == status, done.stderr
+        assert done.stderr.count("\n") == lines, done.stderr
+        assert done.stdout.endswith(f"{imported}\n")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import groco
 from groco.fourier import choice, has_fourier, is_faster, pointwise_conv, split_conv
 from groco.fourier.splitting import flips, split_plan
 from groco.groups import get_group, list_groups
@@ -237,15 +238,21 @@ def test_a_quarter_of_the_multiplications_is_left():
 # -- the choice ------------------------------------------------------------------------------------------------------
 
 
-def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1), points=None):
+def _chosen(channels, filters, size, group="P4M", dtype="float32", strides=(1, 1), points=None, gradient=False):
     group = get_group(group, 2)
-    return is_faster(group, group, size, strides, channels, filters, dtype, points)
+    return is_faster(group, group, size, strides, channels, filters, dtype, points, gradient)
+
+
+def _set_worth(monkeypatch, inference, training=None):
+    """The figures of the backend; those of inference for both, if there are no others."""
+    backend = keras.backend.backend()
+    monkeypatch.setattr(choice, "WORTH", {backend: inference})
+    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {backend: training or inference})
 
 
 def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
-    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
-    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 200.0)})
+    _set_worth(monkeypatch, (100.0, 100.0, 200.0))
     for size in ((1, 1), (3, 3)):
         for group in ("P4", "P4M"):
             choices = [_chosen(width, width, size, group) for width in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)]
@@ -254,12 +261,12 @@ def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
         assert not _chosen(1, 512, size)  # few channels on one side are few savings
     assert not _chosen(512, 512, (3, 3), dtype="bfloat16")  # not measured
     assert _chosen(512, 512, (3, 3), strides=(2, 2))
-    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, math.inf)})
+    _set_worth(monkeypatch, (100.0, 100.0, math.inf))
     assert not _chosen(512, 512, (3, 3), strides=(2, 2))
     assert _chosen(512, 512, (1, 1), strides=(2, 2))
     monkeypatch.setattr(choice, "WORTH", {})
     assert not _chosen(512, 512, (3, 3))  # a backend that was not measured
-    monkeypatch.setattr(choice, "WORTH", {keras.backend.backend(): (100.0, 100.0, 100.0)})
+    _set_worth(monkeypatch, (100.0, 100.0, 100.0))
     monkeypatch.setattr(choice, "_on_cpu", lambda: False)
     assert not _chosen(512, 512, (3, 3))
 
@@ -277,8 +284,7 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     backend = keras.backend.backend()
     monkeypatch.setattr(choice, "_is_eager", lambda: False)
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
-    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
-    monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
+    _set_worth(monkeypatch, (10.0, 10.0, 10.0))
     monkeypatch.setattr(choice, "CALL", {backend: (1e7, 1e7)})
     group = get_group("P4M", 2)
     found = choice.cost(group, group, size, (1, 1), 64, 64, backend)
@@ -288,19 +294,50 @@ def test_auto_is_dense_on_few_points_where_calls_take_time(size, monkeypatch):
     assert not _chosen(64, 64, size, points=enough - 1)
     monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
     assert _chosen(64, 64, size, points=1)
-    if backend == "torch":  # fewer are enough where there is a gradient
-        import torch
+    # fewer are enough where gradients follow
+    monkeypatch.setattr(choice, "CALL", {backend: (1e7, 0.0)})
+    assert [_chosen(64, 64, size, points=1, gradient=gradient) for gradient in (False, True)] == [False, True]
 
-        monkeypatch.setattr(choice, "CALL", {backend: (1e7, 0.0)})
-        assert _chosen(64, 64, size, points=1)
-        with torch.no_grad():
-            assert not _chosen(64, 64, size, points=1)
-        monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
-        monkeypatch.setattr(choice, "WORTH", {backend: (1e4, 1e4, 1e4)})
-        monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {backend: (10.0, 10.0, 10.0)})
-        assert _chosen(64, 64, size, points=1)
-        with torch.no_grad():
-            assert not _chosen(64, 64, size, points=1)
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3)])
+def test_auto_may_choose_another_one_where_gradients_follow(size, monkeypatch):
+    monkeypatch.setattr(choice, "_is_eager", lambda: False)
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "CALL", {keras.backend.backend(): (0.0, 0.0)})
+    for fourier in (False, True):
+        _set_worth(monkeypatch, *((10.0,) * 3 if use else (1e4,) * 3 for use in (not fourier, fourier)))
+        for points in (None, 1000):
+            assert _chosen(64, 64, size, points=points, gradient=True) == fourier
+            assert _chosen(64, 64, size, points=points, gradient=False) != fourier
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GroupConv2D(2, 3, group="P4"),
+        lambda: GroupDense(2, group="P4"),
+        lambda: SeparableGroupConv2D(2, 3, group="P4"),
+        lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="gc"),
+        lambda: SeparableGroupConv2D(2, 3, group="P4", factorization="g"),
+    ],
+)
+def test_the_choice_knows_whether_a_net_is_trained(make, rng, monkeypatch):
+    asked = []
+    monkeypatch.setattr("groco.layers.implementations.is_faster", lambda *args: asked.append(args[-1]) or False)
+    inputs = keras.Input((5, 5, 4, 2))
+    net = keras.Model(inputs, make()(inputs))
+    net.compile("sgd", "mse")
+    signal = rng.normal(size=(2, 5, 5, 4, 2)).astype("float32")
+    recorded = keras.backend.backend() == "torch"  # unless it is told not to
+    for call, trained in (
+        (lambda: net.predict(signal, verbose=0), False),
+        (lambda: net(signal), recorded),
+        (lambda: net.fit(signal, np.zeros((2, *net.output_shape[1:]), "float32"), verbose=0), True),
+        (lambda: groco.export_plain(net, implementation="auto"), False),
+    ):
+        asked.clear()
+        call()
+        assert asked[-1] == trained, asked  # nets are built without gradients
 
 
 @pytest.mark.parametrize(("group", "size", "fewest"), [("P4", (3, 3), 10), ("P4M", (3, 3), 1), ("P4", (1, 1), 1)])
@@ -309,11 +346,11 @@ def test_auto_is_dense_where_half_of_little_is_saved(group, size, fewest, monkey
     monkeypatch.setattr(choice, "_is_eager", lambda: False)
     found = choice.cost(*(get_group(group, 2),) * 2, size, (1, 1), 64, 64, backend)
     monkeypatch.setattr(choice, "_on_cpu", lambda: True)
-    monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {})
-    monkeypatch.setattr(choice, "WORTH", {backend: (10.0, 10.0, 10.0)})
+    _set_worth(monkeypatch, (10.0, 10.0, 10.0))
     monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
     monkeypatch.setattr(choice, "HALVED", {backend: 9.5 * (found.saved - 10 * found.moved)})
     assert [_chosen(64, 64, size, group, points=n) for n in (fewest - 1, fewest, None)] == [fewest == 1, True, True]
+    assert _chosen(64, 64, size, group, points=1, gradient=True)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="it compiles nothing")
@@ -354,7 +391,7 @@ def test_the_choice_knows_the_points(make, shape, points, monkeypatch):
     asked = []
     layer = make()
     layer.build(shape)
-    monkeypatch.setattr("groco.layers.implementations.is_faster", lambda *args: asked.append(args[-1]))
+    monkeypatch.setattr("groco.layers.implementations.is_faster", lambda *args: asked.append(args[-2]))
     layer(np.zeros(shape, "float32"))
     assert asked == [points]
     asked.clear()
