@@ -134,9 +134,10 @@ its import falls into that of groco in some processes, which takes longer than g
 MEMORY = """## Memory
 
 Beyond what the plain layer needs, a layer needs its expanded kernel, k^d |G|^2 C_in C_out numbers, and in training its
-gradient; it is gathered and then transposed, so that for a moment there are two of it. For Oh, of 48 elements, with
-3x3x3 kernels in float32 that is 0.24 MB times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243 MB with 32; the
-features have 48 C channels at each point. Subgroups are cheaper by the square of their order: O by 4, D4h by 9.
+gradient; where it is gathered and then transposed, as on JAX and PyTorch, there are for a moment two of it. For Oh, of
+48 elements, with 3x3x3 kernels in float32 that is 0.24 MB times C_in C_out: 15 MB with 8 channels, 61 MB with 16, 243
+MB with 32; the features have 48 C channels at each point. Subgroups are cheaper by the square of their order: O by 4,
+D4h by 9.
 `python -m benchmarks memory` measures what a layer, its weights included, and one pass forward and backward add to a
 process at its peak, in a process that has run a layer of one channel before; weights begin with zeros, because to draw
 them takes memory as well. The plain layer has as large a kernel, as weights. The Fourier implementation makes no
@@ -293,7 +294,8 @@ def _calls(title: str, ways: dict[str, str]) -> Iterable[str]:
 def _formats() -> Iterable[str]:
     title = (
         "Nets in the formats of `groco.surgery.export_model`, with the normalisations folded, from arrays of NumPy to "
-        "others, on TensorFlow.\nThe kB of groco are those of its weights.\n"
+        "others, on TensorFlow.\nThe kB of groco are those of its weights. LiteRT has no pooling in three dimensions, "
+        "so that o_resnet3d.modelnet10 is not written as one.\n"
     )
     columns = {"case": "net", "variant": "format", "batch": "images", "kilobytes": "kB", "milliseconds": "ms"}
     yield from _table("formats", title, {**columns, "ratio": "ratio to groco"})

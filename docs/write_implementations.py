@@ -9,7 +9,7 @@ from benchmarks import results
 from benchmarks.cases import SCALING_BATCH, SCALING_GROUPS, SCALING_KERNELS, SCALING_WIDTHS, WAYS, window
 from benchmarks.timing import BOTH, FORWARD
 from groco.fourier import irreps
-from groco.fourier.choice import CALL, HALVED, WORTH, WORTH_WITH_GRADIENT, cost, is_worth_it
+from groco.fourier.choice import CALL, HALVED, MANY, WORTH, WORTH_WITH_GRADIENT, cost, is_worth_it
 from groco.fourier.splitting import flips
 from groco.groups import get_group
 
@@ -47,8 +47,10 @@ with kernels of one point, at least {FEWEST[0][1]} million multiplications in a 
 and {FEWEST[0][0]} million elsewhere, with 3x3 on P4M {FEWEST[1][1]} and {FEWEST[1][0]} million, and with 3x3x3 on Oh 6
 times as many. On JAX planar windows on groups that leave half of the multiplications, such as P4, took up to 1.7 times
 as long forward on few points: in inference they have to save {HALVED["jax"] / 1e6:.0f} million in a call beyond the
-figure of the table. In one dimension JAX is left with the dense one. There is no Fourier implementation for images, for
-`groups` above 1 and, with larger kernels, for groups without an element that only flips axes.
+figure of the table, and all larger kernels {MANY["jax"][1]:g} for each number where more than
+{MANY["jax"][0] / 1e6:.0f} million are moved in a call, or it is not known how many. In one dimension JAX is left with
+the dense one. There is no Fourier implementation for images, for `groups` above 1 and, with larger kernels, for groups
+without an element that only flips axes.
 
 `groco.export_plain(model, implementation="fourier")` makes it plain layers of Keras, for any of the formats of
 `groco export`.

@@ -15,15 +15,18 @@ from groco._hardware import BFLOAT16, accelerator, features
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
-def warn_of_slow_bfloat16(precision: str) -> None:
-    """Says so if a run in bfloat16 is on a processor that has to imitate it."""
+def warn_of_slow_precision(precision: str) -> None:
+    """Says so if a run is in 16 bits that its processor has to imitate."""
+    if accelerator() is not None:
+        return
     known = features()
-    if "bfloat16" in precision and known and not known & BFLOAT16 and accelerator() is None:
-        print(
-            f"training: this processor has no instructions for bfloat16, {precision} may take several times as long "
-            "as --set precision=float32.",
-            file=sys.stderr,
-        )
+    if precision.endswith("bfloat16") and known and not known & BFLOAT16:
+        problem = "this processor has no instructions for bfloat16, "
+    elif precision.endswith("_float16") or precision == "float16":
+        problem = "float16 is for GPUs, on a CPU "
+    else:
+        return
+    print(f"training: {problem}{precision} may take several times as long as --set precision=float32.", file=sys.stderr)
 
 
 def keep_freed_memory() -> None:

@@ -62,7 +62,7 @@ _DIGITS = (
 
 # Digits drawn in each of the 20 epochs, by the number of digits to draw from: fewer are learnt sooner.
 _DRAWN = {100: 4000, 300: 5000, 1000: 6000, 3000: 8000, 12000: 12000}
-_SAMPLE_SEEDS = 2
+_SAMPLE_SEEDS = 3
 # Windows cut in each of the 40 epochs, by the number of slices to cut from, likewise; of all slices as the config says.
 _WINDOWS = {1: 32, 4: 48, 12: 64, 24: None}
 

@@ -37,6 +37,10 @@ from training.datasets.stored import Stored
 from training.progress import Progress, TensorBoardLog, draw_curves
 from training.results import scores
 
+_GENTLER = (
+    "A smaller learning rate may help, in a run from the beginning: with another folder by --runs, or without that one."
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
@@ -144,7 +148,7 @@ def _run(
     config, seed: int, folder: Path, data, resume: bool, tensorboard: bool, cluster: devices.OneDevice
 ) -> dict[str, Any]:
     cluster.check(config)
-    processor.warn_of_slow_bfloat16(config["precision"])
+    processor.warn_of_slow_precision(config["precision"])
     info = datasets.info(config["dataset"])
     task = tasks.make(info.task, len(info.classes), config["label_smoothing"])
     arrays = datasets.load(config["dataset"], source=data, **config["dataset_args"])
@@ -210,11 +214,15 @@ def _run(
         renew_statistics(model, Batches(x_train, y_train, epoch=config["epochs"], **batches))
     if cluster.first:
         checkpoints.save_final(model, folder)
+    try:
+        found = evaluate(model, task, prepare, arrays, config["evaluate_batch"])
+    except TrainingError as error:
+        raise TrainingError(f"{error} {_GENTLER}") from None
     result = {
         "name": config["name"],
         "changes": config["changes"],
         "seed": seed,
-        **evaluate(model, task, prepare, arrays, config["evaluate_batch"]),
+        **found,
         "train_examples": len(y_train),
         "parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         "preprocess": config["preprocess"],
@@ -255,10 +263,7 @@ def _check_finite(model: keras.Model, loss: float, epoch: int, folder: Path) -> 
         what = f"the weight {name} has values that are not finite"
     else:
         return
-    raise TrainingError(
-        f"{what} in epoch {epoch + 1}; {folder} has what came before. A smaller learning rate may help, in a run from "
-        "the beginning: with another folder by --runs, or without that one."
-    )
+    raise TrainingError(f"{what} in epoch {epoch + 1}; {folder} has what came before. {_GENTLER}")
 
 
 def _begun(folder: Path, resumed: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ IMPLEMENTATIONS = ("auto", "dense", "fourier")
 # (P4M, 3x3, stride 2, 80 and 112 channels). In inference:
 WORTH = {
     "tensorflow": (150.0, 200.0, math.inf),
-    "jax": (60.0, 90.0, 100.0),
+    "jax": (60.0, 50.0, 100.0),
     "torch": (185.0, 300.0, 400.0),
 }
 # The same where gradients follow.
@@ -30,6 +30,9 @@ WORTH_WITH_GRADIENT = {
     "jax": (40.0, 35.0, 100.0),
     "torch": (160.0, 210.0, 300.0),
 }
+# From so many numbers moved in a call on, larger kernels in inference have to save so many multiplications for each: on
+# JAX 0.6 of the time became 1.2 where signals outgrow what the allocator keeps from call to call, and caches.
+MANY = {"tensorflow": (math.inf, 0.0), "jax": (1.5e7, 130.0), "torch": (math.inf, 0.0)}
 # The same where TensorFlow and JAX run operations one by one, in nothing that is compiled.
 WORTH_EAGER = (400.0, 400.0, math.inf)
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
@@ -118,8 +121,11 @@ def is_worth_it(
         return False
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    worth = WORTH_EAGER if eager else (WORTH_WITH_GRADIENT if gradient else WORTH)[backend]
-    gain = found.saved - worth[kind] * found.moved
+    worth = (WORTH_EAGER if eager else (WORTH_WITH_GRADIENT if gradient else WORTH)[backend])[kind]
+    many, least = MANY[backend]
+    if kind == 1 and not gradient and (math.inf if points is None else found.moved * points) > many:
+        worth = max(worth, least)
+    gain = found.saved - worth * found.moved
     if gain < 0 or points is None:
         return gain >= 0
     halved = kind > 0 and len(size) == 2 == len(flips(group_out))

@@ -59,6 +59,8 @@ def export_model(
     >>> groco.surgery.export_model("p4cnn.rotmnist", "digits.onnx", "onnx")
     """
     path = Path(path)
+    if not path.name:  # the folder one is in, or all there is
+        raise ValueError(f"the path is that of a file or folder by its name, got {str(path)!r}.")
     _check(path, format, implementation)
     if not isinstance(model, keras.Model):
         from groco.pretrained import from_pretrained

@@ -248,6 +248,7 @@ def _set_worth(monkeypatch, inference, training=None):
     backend = keras.backend.backend()
     monkeypatch.setattr(choice, "WORTH", {backend: inference})
     monkeypatch.setattr(choice, "WORTH_WITH_GRADIENT", {backend: training or inference})
+    monkeypatch.setattr(choice, "MANY", {backend: (math.inf, 0.0)})
 
 
 def test_auto_is_dense_below_a_width_and_fourier_above(monkeypatch):
@@ -309,6 +310,20 @@ def test_auto_may_choose_another_one_where_gradients_follow(size, monkeypatch):
         for points in (None, 1000):
             assert _chosen(64, 64, size, points=points, gradient=True) == fourier
             assert _chosen(64, 64, size, points=points, gradient=False) != fourier
+
+
+def test_auto_is_dense_where_more_is_moved_than_pays(monkeypatch):
+    backend = keras.backend.backend()
+    monkeypatch.setattr(choice, "_is_eager", lambda: False)
+    monkeypatch.setattr(choice, "_on_cpu", lambda: True)
+    monkeypatch.setattr(choice, "CALL", {backend: (0.0, 0.0)})
+    _set_worth(monkeypatch, (10.0, 10.0, 10.0))
+    found = choice.cost(*(get_group("P4M", 2),) * 2, (3, 3), (1, 1), 64, 64, backend)
+    monkeypatch.setattr(choice, "MANY", {backend: (10.5 * found.moved, 1e4)})
+    assert [_chosen(64, 64, (3, 3), points=points) for points in (10, 11, None)] == [True, False, False]
+    assert _chosen(64, 64, (3, 3), points=11, gradient=True)
+    assert _chosen(64, 64, (3, 3), points=11, strides=(2, 2))
+    assert _chosen(64, 64, (1, 1), points=1000)
 
 
 @pytest.mark.parametrize(

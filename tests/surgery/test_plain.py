@@ -591,6 +591,29 @@ def test_loads_where_groco_is_not(tmp_path, rng):
 # -- what cannot be exported -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("fold", [False, True])
+def test_operations_with_arrays_of_numpy(fold):
+    """Keras computes with them and cannot write them down."""
+    inputs = keras.Input((8, 8, 3))
+    turned = layers.GroupConv2D(4, 3, group="P4M", padding="same")(inputs)
+    model = keras.Model(inputs, keras.ops.repeat(turned, np.array([2]), axis=-1))
+    with pytest.raises(
+        ValueError, match=r"operation Repeat cannot be exported: [^\n]*; give it numbers or lists\.$"
+    ):
+        export_plain(model, fold_batch_norm=fold)
+    plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model = keras.Model(plain.inputs, keras.ops.repeat(plain.outputs[0], np.array([2]), axis=-1))
+    with pytest.raises(ValueError, match="the operation Repeat cannot be exported"):
+        fold_batch_norms(model)
+
+
+def test_an_activation_of_fewer_channels():
+    inputs = keras.Input((8, 8, 3))
+    layer = layers.GroupConv2D(4, 3, group="P4M", padding="same", activation="glu", name="gated")
+    with pytest.raises(ValueError, match=r"\(name='gated'\) cannot be exported: its activation makes signals [^\n]*$"):
+        export_plain(keras.Model(inputs, layer(inputs)))
+
+
 def test_what_cannot_be_exported_says_so():
     class Mine(layers.GroupConv2D):
         def call(self, inputs):

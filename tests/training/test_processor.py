@@ -21,13 +21,16 @@ ROOT = Path(__file__).parents[2]
         ("mixed_bfloat16", {"asimd", "bf16"}, True, False),
         ("mixed_bfloat16", {"avx2"}, False, False),
         ("mixed_bfloat16", set(), True, False),
+        ("mixed_float16", {"avx2", "avx512_bf16"}, True, True),
+        ("float16", set(), True, True),
+        ("mixed_float16", {"avx2"}, False, False),
         ("float32", {"avx2"}, True, False),
     ],
 )
-def test_warning_of_slow_bfloat16(monkeypatch, capsys, precision, instructions, on_cpu, warns):
+def test_warning_of_slow_precisions(monkeypatch, capsys, precision, instructions, on_cpu, warns):
     monkeypatch.setattr(processor, "features", lambda: instructions)
     monkeypatch.setattr(processor, "accelerator", lambda: None if on_cpu else "A")
-    processor.warn_of_slow_bfloat16(precision)
+    processor.warn_of_slow_precision(precision)
     message = capsys.readouterr().err
     assert ("--set precision=float32" in message) == warns
     assert bool(message) == warns

@@ -258,6 +258,20 @@ def test_tensorboard(tmp_path, monkeypatch, capsys):
     found.Reload()
     assert {"accuracy", "loss"} <= set(found.Tags()["tensors"])
     assert [event.step for event in found.Tensors("loss")] == [1, 2]
+    said = capsys.readouterr().err
+    assert "TensorBoard" not in said
+    changed = ["--set", "schedule=None", "--set", "epochs=3", "--resume", "--tensorboard"]
+    for failing in ("__init__", "flush"):
+
+        def full(*arguments):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"tensorboard.summary.Writer.{failing}", full)
+            assert _train(tmp_path, *changed) == 0
+        said = capsys.readouterr().err
+        assert said.count("No space left on device); the run goes on without a log for TensorBoard") == 1
+        changed[3] = "epochs=4"
     monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     assert _train(tmp_path / "without", "--tensorboard") == 1
     assert "--tensorboard needs pip install 'groco[tensorboard]'" in capsys.readouterr().err

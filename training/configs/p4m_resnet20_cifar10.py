@@ -5,7 +5,7 @@ Recipe: the short one of training/configs/_cifar10.py, 60 epochs; its planar twi
 last layer leaves 22 invariants, which become 64 features.
 Expect: test error 6.85 % (1 seed).
 Time: 9 minutes on an H100 that trained three other nets as well, with JAX (Keras 3.15); on both cores of a CPU, with
-TensorFlow, an epoch takes about as long.
+TensorFlow, an epoch takes about as long, and the run 9 hours.
 Command: python -m training.train p4m_resnet20_cifar10 --data FOLDER
 """
 
