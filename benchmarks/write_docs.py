@@ -40,10 +40,6 @@ _BIAS = (
     "Keras' own convolution, between reshapes from and to the group axis, takes 1.04 times as long here, and without "
     "their biases both take the same: XLA's loop over the numbers has the short last axis"
 )
-_TRAINS = (
-    "it is computed in the Fourier basis, because that trains in half the time; a dense one takes 1.04 times as long. "
-    "What JAX compiles does not tell whether gradients follow"
-)
 _SPREAD = (
     "statistics, scales and offsets of the channels are spread over the elements, and their gradients summed: small "
     "operations that the plain layer has not"
@@ -55,7 +51,6 @@ REASONS: list[tuple[str, str, str, str, str]] = [
     ("models", "jax", "p4cnn", "forward", _KERNELS),
     ("layers", "jax", "batch norm*", "*", _SHORT_AXIS),
     ("layers", "jax", "P4CNN*", "forward", _BIAS),
-    ("layers", "jax", "P4M-ResNet 3x3, stage 1*", "forward", _TRAINS),
     ("layers", "jax", "ReLU*", "*", f"it is Keras' layer; {_SHORT_AXIS}"),
     ("layers", "jax", "3x3, stride*", "forward+backward", _RESHAPED),
     ("layers", "jax", "transposed*", "forward", "making the expanded kernel takes 0.2 ms"),

@@ -121,13 +121,13 @@ def is_worth_it(
         return False
     kind = 0 if math.prod(size) == 1 else 1 if math.prod(strides) == 1 else 2
     found = cost(group_in, group_out, size, strides, *channels, backend)
-    worth = (WORTH_EAGER if eager else (WORTH_WITH_GRADIENT if gradient else WORTH)[backend])[kind]
-    many, least = MANY[backend]
-    if kind == 1 and not gradient and (math.inf if points is None else found.moved * points) > many:
-        worth = max(worth, least)
-    gain = found.saved - worth * found.moved
+    worth = WORTH_EAGER if eager else (WORTH_WITH_GRADIENT if gradient else WORTH)[backend]
+    gain = found.saved - worth[kind] * found.moved
     if gain < 0 or points is None:
         return gain >= 0
+    many, least = MANY[backend]
+    if kind == 1 and not gradient and found.moved * points > many and found.saved < least * found.moved:
+        return False
     halved = kind > 0 and len(size) == 2 == len(flips(group_out))
     if halved and not gradient and gain * points < HALVED[backend]:
         return False

@@ -320,7 +320,7 @@ def test_auto_is_dense_where_more_is_moved_than_pays(monkeypatch):
     _set_worth(monkeypatch, (10.0, 10.0, 10.0))
     found = choice.cost(*(get_group("P4M", 2),) * 2, (3, 3), (1, 1), 64, 64, backend)
     monkeypatch.setattr(choice, "MANY", {backend: (10.5 * found.moved, 1e4)})
-    assert [_chosen(64, 64, (3, 3), points=points) for points in (10, 11, None)] == [True, False, False]
+    assert [_chosen(64, 64, (3, 3), points=points) for points in (10, 11, None)] == [True, False, True]
     assert _chosen(64, 64, (3, 3), points=11, gradient=True)
     assert _chosen(64, 64, (3, 3), points=11, strides=(2, 2))
     assert _chosen(64, 64, (1, 1), points=1000)

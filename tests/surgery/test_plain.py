@@ -597,9 +597,7 @@ def test_operations_with_arrays_of_numpy(fold):
     inputs = keras.Input((8, 8, 3))
     turned = layers.GroupConv2D(4, 3, group="P4M", padding="same")(inputs)
     model = keras.Model(inputs, keras.ops.repeat(turned, np.array([2]), axis=-1))
-    with pytest.raises(
-        ValueError, match=r"operation Repeat cannot be exported: [^\n]*; give it numbers or lists\.$"
-    ):
+    with pytest.raises(ValueError, match=r"operation Repeat cannot be exported: [^\n]*; give it numbers or lists\.$"):
         export_plain(model, fold_batch_norm=fold)
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model = keras.Model(plain.inputs, keras.ops.repeat(plain.outputs[0], np.array([2]), axis=-1))
