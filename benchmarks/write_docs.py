@@ -143,7 +143,7 @@ with gradients or traced, such as by the first `fit`.
 WIDTHS = """## Widths
 
 [implementations.md](implementations.md) has what `python -m benchmarks scaling` measures: both implementations of group
-convolutions from 8 to 256 channels per element, for P4, P4M, O and Oh.
+convolutions from 8 to 256 channels per element, for P4, P4M, O and Oh, and how far the goal for wide layers is met.
 """
 
 

@@ -74,8 +74,8 @@ The goal was to be {GOAL[2]} times as fast as the dense implementation on Tensor
 AIMED = """
 Where dense products are fast, less is left to gain: the Fourier implementation of 1x1 is bound by memory. On an AMD
 EPYC with AVX-512, where the plain layer took 1.5 times as long as on the Intel machine of these tables and the Fourier
-one as long, it was, with 7 to 9 rounds (2026-11-26), on TensorFlow 1.94 / 2.82 and 2.73 / 2.26, on JAX 2.43 / 3.92 and
-3.16 / 3.06.
+one as long as here, it was 1.94 / 2.82 and 2.73 / 2.26 on TensorFlow, 2.43 / 3.92 and 3.16 / 3.06 on JAX (7 to 9
+rounds, 2026-11-26).
 """
 MISCHOSEN = f"""
 `auto` keeps to the dense one near the crossover, which grid, batch and machine move. Here it takes the slower one, by
