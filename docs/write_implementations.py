@@ -148,8 +148,9 @@ def _aims(measured: dict[str, dict[tuple, float]]) -> list[str]:
     for engine, ratios in measured.items():
         cells = []
         for kernel in SCALING_KERNELS:
-            times = [[ratios[group, kernel, channels, way, direction] for way in WAYS] for direction in (FORWARD, BOTH)]
-            cells.append(" / ".join(f"{dense / fourier:.2f}" for dense, fourier in times))
+            cases = [[(group, kernel, channels, way, direction) for way in WAYS] for direction in (FORWARD, BOTH)]
+            known = all(case in ratios for pair in cases for case in pair)
+            cells.append(" / ".join(f"{ratios[a] / ratios[b]:.2f}" for a, b in cases) if known else "-")
         lines.append(f"| {_title(engine)} | {' | '.join(cells)} |")
     return [*lines, AIMED.rstrip("\n")]
 

@@ -89,7 +89,7 @@ class TensorBoardLog:
             from tensorboard.summary import Writer
         except ImportError as error:
             raise ImportError(f"--tensorboard needs pip install 'groco[tensorboard]' ({error})") from None
-        self.folder, self.others = folder, set(threading.enumerate())
+        self.folder = folder
         self.writer: Any = None
         with self._left_out_if_it_fails():
             self.writer = Writer(str(folder))
@@ -112,8 +112,9 @@ class TensorBoardLog:
             yield
         except Exception as error:  # TensorFlow has errors of its own for files, and is used where it is installed
             self.writer = None
-            for thread in set(threading.enumerate()) - self.others:
-                thread.join(timeout=1)
+            for thread in threading.enumerate():
+                if type(thread).__module__.startswith("tensorboard."):
+                    thread.join(timeout=1)
             print(
                 f"training: {self.folder} cannot be written ({one_line(error)}); the run goes on without a log for "
                 "TensorBoard",
