@@ -124,9 +124,10 @@ def page() -> str:
             lines.append(f"| {title}{what} | {' | '.join(map(_worth, worth[backend]))} |")
     lines.append(MEASURED.rstrip("\n"))
     found = {engine: rows for engine in results.ENGINES if (rows := results.read(f"scaling-{engine}"))}
-    lines += _aims({engine: _ratios(rows) for engine, rows in found.items()})
+    measured = {engine: _ratios(rows) for engine, rows in found.items()}
+    lines += _aims(measured)
     for engine, rows in found.items():
-        lines += _section(engine, rows)
+        lines += _section(engine, rows, measured[engine])
     lines += [TRIED_TEXT, "| backend | product | bias in the basis | butterflies | sums |", "|---|---|---|---|---|"]
     lines += [f"| {backend} | {' | '.join(times)} |" for backend, times in TRIED.items()]
     lines.append(TRIED_WHY.rstrip("\n"))
@@ -160,9 +161,8 @@ def _title(engine: str) -> str:
     return BACKENDS[backend] + (" on a GPU" if backend != engine else "")
 
 
-def _section(engine: str, rows: list[dict[str, str]]) -> list[str]:
+def _section(engine: str, rows: list[dict[str, str]], measured: dict[tuple, float]) -> list[str]:
     backend = engine.removesuffix(results.GPU)
-    measured = _ratios(rows)
     about = rows[0]
     lines = [
         "",

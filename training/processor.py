@@ -22,7 +22,7 @@ def warn_of_slow_precision(precision: str) -> None:
     known = features()
     if precision.endswith("bfloat16") and known and not known & BFLOAT16:
         problem = "this processor has no instructions for bfloat16, "
-    elif precision.endswith("_float16") or precision == "float16":
+    elif precision in ("float16", "mixed_float16"):
         problem = "float16 is for GPUs, on a CPU "
     else:
         return

@@ -30,9 +30,6 @@ WORTH_WITH_GRADIENT = {
     "jax": (40.0, 35.0, 100.0),
     "torch": (160.0, 210.0, 300.0),
 }
-# From so many numbers moved in a call on, larger kernels in inference have to save so many multiplications for each: on
-# JAX 0.6 of the time became 1.2 where signals outgrow what the allocator keeps from call to call, and caches.
-MANY = {"tensorflow": (math.inf, 0.0), "jax": (1.5e7, 130.0), "torch": (math.inf, 0.0)}
 # The same where TensorFlow and JAX run operations one by one, in nothing that is compiled.
 WORTH_EAGER = (400.0, 400.0, math.inf)
 # What a multiplication in products of many matrices as small as the group costs, against one in a large product. On JAX
@@ -45,6 +42,9 @@ CALL_EAGER = {"tensorflow": 4e8, "jax": 4e7}  # with fewer, dense layers were up
 # Multiplications to be saved in a call, beyond what WORTH asks for, by planar windows of groups that leave half of
 # them, in inference: on JAX P4 and C2MM took up to 1.7 times as long forward below, where training was faster.
 HALVED = {"tensorflow": 0.0, "jax": 1.2e7, "torch": 0.0}
+# From so many numbers moved in a call on, larger kernels in inference have to save so many multiplications for each: on
+# JAX 0.6 of the time became 1.2 where signals outgrow what the allocator keeps from call to call, and caches.
+MANY = {"tensorflow": (math.inf, 0.0), "jax": (1.5e7, 130.0), "torch": (math.inf, 0.0)}
 
 
 def has_fourier(group_in: Group | None, group_out: Group, size: tuple[int, ...], groups: int = 1) -> bool:
@@ -148,7 +148,7 @@ def is_faster(
     """Whether what `has_fourier` stands for is faster than the dense convolution: in float32 on a CPU, if at all.
 
     Args:
-        points: the number of points of the output in a whole batch; None, where it is not known, stands for many.
+        points: the number of points of the output in a whole batch; where it is None, not known, the rest decides.
         gradient: whether gradients follow.
     """
     backend = keras.backend.backend()

@@ -74,7 +74,7 @@ def _activate(shop: Workshop, layer, signal: Signal) -> Signal:
         activated = softmax_of_many_axes(unmerged(signal))
     else:
         inputs = unmerged(signal)
-        point = (*(1 for _ in inputs.shape[:-2]), *inputs.shape[-2:])
+        point = (1,) * (len(inputs.shape) - 2) + tuple(inputs.shape[-2:])
         if (left := tuple(layer.activation(ops.zeros(point)).shape)) != point:
             raise ValueError(
                 f"{type(layer).__name__} (name={layer.name!r}) cannot be exported: its activation makes signals {left} "
